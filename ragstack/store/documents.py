@@ -1,0 +1,237 @@
+"""Rows of one document: how its text, structure, chunks and vectors are written and deleted.
+
+Not responsible for transactions: every function runs inside the one that its caller began, so that a document
+is committed whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.engine import Connection
+
+from ragstack.records import Chunk, Document, Element, ElementKind, FileStat
+from ragstack.store import fulltext, integrity
+from ragstack.store.clock import now
+from ragstack.store.database import bind_ids, ids_in, last_id
+from ragstack.store.models import (
+    ChunkRow,
+    DeadVector,
+    DocumentMetadata,
+    DocumentStructure,
+    Segment,
+    StoredDocument,
+    StoredLandmark,
+    TextBlock,
+    VectorRow,
+)
+from ragstack.store.vectors import to_bytes
+
+if TYPE_CHECKING:
+    from ragstack.records import FloatArray
+
+BLOCK_CHARACTERS = 8_192
+"""Text is kept in blocks of this size, so that a span of a large document is read without the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingDocument:
+    """A document ready to be committed: where it belongs, its text, its chunks and their vectors.
+
+    `vectors` has shape (len(chunks), dimension). `read_at_ns` is when the file was read, by the clock that
+    also stamps files.
+    """
+
+    source_id: int
+    path: str
+    document: Document
+    content_hash: str
+    stat: FileStat
+    read_at_ns: int
+    chunks: Sequence[Chunk]
+    vectors: FloatArray
+
+
+def put_document(
+    connection: Connection, incoming: IncomingDocument, *, generation_id: int, replaces: int | None
+) -> int:
+    """Write a document whole, in place of the document `replaces`, whose id it keeps; returns the id."""
+    values = _document_values(incoming)
+    if replaces is None:
+        result = connection.execute(insert(StoredDocument).values(**values))
+        document_id = int(result.inserted_primary_key[0])  # type: ignore[index] # one row, one key
+    else:
+        document_id = replaces
+        _delete_contents(connection, [document_id])
+        connection.execute(update(StoredDocument).where(StoredDocument.id == document_id).values(**values))
+    _insert_text(connection, document_id, incoming.document)
+    insert_chunks(
+        connection,
+        document_id=document_id,
+        generation_id=generation_id,
+        title=incoming.document.title,
+        chunks=incoming.chunks,
+        vectors=incoming.vectors,
+    )
+    return document_id
+
+
+def _document_values(incoming: IncomingDocument) -> dict[str, Any]:
+    document = incoming.document
+    return {
+        "source_id": incoming.source_id,
+        "path": incoming.path,
+        "title": document.title,
+        "media_type": document.media_type,
+        "content_hash": incoming.content_hash,
+        "text_hash": integrity.text_hash(document.text),
+        "characters": len(document.text),
+        "lines": document.text.count("\n") + 1,
+        "lines_are_original": document.lines_are_original,
+        "reader": document.reader,
+        "reader_version": document.reader_version,
+        **asdict(incoming.stat),
+        "read_at_ns": incoming.read_at_ns,
+        "ingested_at": now(),
+        "stale_reason": None,
+    }
+
+
+def _insert_text(connection: Connection, document_id: int, document: Document) -> None:
+    blocks, line = [], 1
+    for start in range(0, len(document.text), BLOCK_CHARACTERS):
+        body = document.text[start : start + BLOCK_CHARACTERS]
+        blocks.append(
+            {
+                "document_id": document_id,
+                "start": start,
+                "end": start + len(body),
+                "first_line": line,
+                "text": body,
+            }
+        )
+        line += body.count("\n")
+    _insert_all(connection, TextBlock, blocks)
+    landmarks = {mark.start: mark for mark in document.landmarks}  # of two at one place the later holds
+    _insert_all(
+        connection,
+        StoredLandmark,
+        [
+            {"document_id": document_id, "start": mark.start, "kind": mark.kind, "label": mark.label}
+            for mark in landmarks.values()
+        ],
+    )
+    _insert_all(
+        connection,
+        DocumentMetadata,
+        [
+            {"document_id": document_id, "key": key, "value": value}
+            for key, value in document.metadata.items()
+        ],
+    )
+    elements = json.dumps([[e.kind, e.start, e.end, e.level, e.title] for e in document.elements])
+    _insert_all(connection, DocumentStructure, [{"document_id": document_id, "elements": elements}])
+
+
+def _insert_all(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(insert(model), rows)
+
+
+def elements_from_json(value: str) -> tuple[Element, ...]:
+    """The elements that `DocumentStructure` keeps."""
+    return tuple(
+        Element(ElementKind(kind), start, end, level, title)
+        for kind, start, end, level, title in json.loads(value)
+    )
+
+
+def insert_chunks(
+    connection: Connection,
+    *,
+    document_id: int,
+    generation_id: int,
+    title: str | None,
+    chunks: Sequence[Chunk],
+    vectors: FloatArray,
+) -> None:
+    """Write the chunks of a document in one generation, with vectors and full-text rows."""
+    if len(chunks) != len(vectors):
+        raise ValueError(f"{len(chunks)} chunks but {len(vectors)} vectors")
+    first_id = last_id(connection, "chunks") + 1
+    chunk_rows, vector_rows, search_rows = [], [], []
+    for position, (chunk, row) in enumerate(zip(chunks, vectors, strict=True)):
+        chunk_id, vector = first_id + position, to_bytes(row)
+        vector_rows.append({"chunk_id": chunk_id, "vector": vector})
+        search_rows.append((chunk_id, chunk.text, _searchable_headings(title, chunk.headings)))
+        chunk_rows.append(
+            {
+                "id": chunk_id,
+                "generation_id": generation_id,
+                "document_id": document_id,
+                "position": position,
+                "start": chunk.start,
+                "end": chunk.end,
+                "tokens": chunk.tokens,
+                "headings": json.dumps(chunk.headings, ensure_ascii=False),
+                "context": chunk.context,
+                "input_hash": integrity.input_hash(chunk.embedding_text),
+                "checksum": integrity.chunk_checksum(
+                    chunk_id=chunk_id,
+                    document_id=document_id,
+                    generation_id=generation_id,
+                    start=chunk.start,
+                    end=chunk.end,
+                    body=chunk.text,
+                    vector=vector,
+                ),
+            }
+        )
+    _insert_all(connection, ChunkRow, chunk_rows)
+    _insert_all(connection, VectorRow, vector_rows)
+    fulltext.insert_rows(connection, search_rows)
+
+
+def _searchable_headings(title: str | None, headings: Sequence[str]) -> str:
+    return "\n".join(dict.fromkeys([*([title] if title else []), *headings]))
+
+
+def delete_documents(connection: Connection, document_ids: Iterable[int]) -> None:
+    """Delete documents with everything that belongs to them; their vectors in segments are masked."""
+    ids = list(document_ids)
+    _delete_contents(connection, ids)
+    connection.execute(
+        delete(StoredDocument).where(StoredDocument.id.in_(ids_in("gone"))), {"gone": bind_ids(ids)}
+    )
+
+
+def _delete_contents(connection: Connection, document_ids: list[int]) -> None:
+    """Delete all that belongs to documents but their own rows."""
+    bound = {"owners": bind_ids(document_ids)}
+    owned = ids_in("owners")
+    rows = connection.execute(
+        select(ChunkRow.id, ChunkRow.generation_id).where(ChunkRow.document_id.in_(owned)), bound
+    ).all()
+    _mask(connection, [(row[0], row[1]) for row in rows])
+    fulltext.delete_rows(connection, [row[0] for row in rows])
+    for model in (ChunkRow, TextBlock, StoredLandmark, DocumentMetadata, DocumentStructure):
+        connection.execute(delete(model).where(model.document_id.in_(owned)), bound)
+
+
+def _mask(connection: Connection, chunks: list[tuple[int, int]]) -> None:
+    """Note the chunks that published segments hold, so that searches leave them out."""
+    covered: dict[int, int] = {}
+    for generation_id, last in connection.execute(
+        select(Segment.generation_id, Segment.last_chunk_id).where(Segment.retired_at.is_(None))
+    ):
+        covered[generation_id] = max(last, covered.get(generation_id, 0))
+    dead = [
+        {"chunk_id": chunk_id, "generation_id": generation_id}
+        for chunk_id, generation_id in chunks
+        if chunk_id <= covered.get(generation_id, 0)
+    ]
+    _insert_all(connection, DeadVector, dead)

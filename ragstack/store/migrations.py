@@ -1,0 +1,73 @@
+"""Bringing a store's schema to the present revision with Alembic, and refusing a newer one.
+
+Alembic is imported only when there is something to do: opening a store that is up to date costs one query.
+The migrations lie in the top-level `alembic/` of a checkout and in `ragstack/_alembic` of an installed wheel.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import NullPool
+
+from ragstack.errors import StoreVersionError
+
+HEAD = "0001"
+"""The newest revision; a test holds it equal to the head of the migration scripts."""
+
+
+def script_directory() -> Path:
+    """Where the migration scripts lie: in the installed package, else in the checkout around it."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "_alembic"
+    return installed if installed.is_dir() else package.parent / "alembic"
+
+
+def revision(connection: Connection) -> str | None:
+    """The schema's revision, None for a database without one."""
+    named = connection.execute(text("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")).scalar()
+    if not named:
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def needs_upgrade(engine: Engine) -> bool:
+    """Whether the schema is older than this ragstack; StoreVersionError if it is newer, without a write."""
+    with engine.connect() as connection:
+        found = revision(connection)
+    if found is None:
+        return True
+    if found == HEAD:
+        return False
+    if found not in _known_revisions():
+        raise StoreVersionError(
+            f"the store has schema revision {found}, which this version of ragstack does not know",
+            hint="upgrade ragstack: `pip install --upgrade ragstack`",
+        )
+    return True
+
+
+def _known_revisions() -> set[str]:
+    return {path.name.split("_")[0] for path in (script_directory() / "versions").glob("*.py")}
+
+
+def upgrade(database: Path) -> None:
+    """Run every migration that is missing, all in one transaction. The caller holds the writer lock."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", script_directory().as_posix().replace("%", "%%"))
+    engine = create_engine(f"sqlite:///{database}", poolclass=NullPool)
+    with engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        raw.isolation_level = None  # we begin transactions ourselves
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=OFF", "busy_timeout=10000"):
+            connection.exec_driver_sql(f"PRAGMA {pragma}")
+        connection.rollback()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()

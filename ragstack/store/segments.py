@@ -1,0 +1,181 @@
+"""Publishing: turning the unpublished tail into immutable FAISS files that a manifest row vouches for.
+
+Only a holder of the writer lock may call this. A file is written and synced under a new name first; the row
+that names it is committed afterwards, so that a crash in between leaves a stray file and no lie. Segments are
+merged geometrically: each vector is rewritten at most about log2(n / PUBLISH_AT) times.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.engine import Connection, Engine
+
+from ragstack.store import vectors as faiss_side
+from ragstack.store.clock import now
+from ragstack.store.files import make_private_directory, sync_directory, write_durably
+from ragstack.store.index import INDEX_DIRECTORY, count_chunks, read_vectors
+from ragstack.store.models import DeadVector, Segment, StoreInfo
+
+if TYPE_CHECKING:
+    from ragstack.records import IntArray
+    from ragstack.store.database import AnyRow
+    from ragstack.store.vectors import VectorSegment
+
+MAX_TAIL = 20_000
+"""The tail is published when it has grown to this, so that no cold question reads a long one."""
+
+PUBLISH_AT = 512
+"""A shorter tail is left unpublished at the end of an ingest: reading it costs a few milliseconds."""
+
+MERGE_FACTOR = 2
+"""A segment with at most this many times the new vectors is merged with them."""
+
+COMPACT_AT = 0.25
+"""A segment with this share of dead vectors is rewritten."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """A manifest row and how many of its vectors are not dead."""
+
+    row: AnyRow
+    count: int
+
+    @property
+    def is_worn(self) -> bool:
+        return bool(self.count < (1 - COMPACT_AT) * self.row.vectors)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Rewrite the chunks from `first` to `last` (None: to the end) in place of the segments `merged`."""
+
+    merged: list[_Live]
+    first: int
+    last: int | None
+
+
+def publish(engine: Engine, directory: Path, *, generation_id: int, dimension: int, final: bool) -> bool:
+    """Publish the tail if it is long enough (`final`: at the end of an ingest), and merge or compact.
+
+    Returns whether anything was published.
+    """
+    with engine.connect() as connection:
+        plan = _plan(connection, generation_id, final=final)
+        if plan is None:
+            return False
+        ids, rows = read_vectors(connection, generation_id, dimension, first=plan.first, last=plan.last)
+    row = None
+    if len(ids):
+        segment = faiss_side.build_segment(ids, rows)
+        row = _write_segment(directory, segment) | {
+            "generation_id": generation_id,
+            "first_chunk_id": plan.first,
+            "last_chunk_id": max([int(ids[-1]), *(live.row.last_chunk_id for live in plan.merged)]),
+        }
+    _record(engine, directory, generation_id, plan, row)
+    return True
+
+
+def _plan(connection: Connection, generation_id: int, *, final: bool) -> _Plan | None:
+    """Which ids to publish anew, or None when nothing is due."""
+    segments = _live_segments(connection, generation_id)
+    covered = max((live.row.last_chunk_id for live in segments), default=0)
+    tail = count_chunks(connection, generation_id, first=covered + 1)
+    due = MAX_TAIL if not final else PUBLISH_AT if segments else 1
+    if tail >= due:
+        merged = _to_merge(segments, tail)
+        return _Plan(merged, merged[0].row.first_chunk_id if merged else covered + 1, None)
+    worn = next((live for live in segments if live.is_worn), None)
+    return _Plan([worn], worn.row.first_chunk_id, worn.row.last_chunk_id) if worn and final else None
+
+
+def _to_merge(segments: list[_Live], tail: int) -> list[_Live]:
+    """The newest segments that the new vectors outgrow, in the order of their ids."""
+    merged: list[_Live] = []
+    total = tail
+    for live in reversed(segments):
+        if not live.is_worn and live.count > MERGE_FACTOR * total:
+            break
+        merged.insert(0, live)
+        total += live.count
+    return merged
+
+
+def _write_segment(directory: Path, segment: VectorSegment) -> dict[str, object]:
+    """Write the file of a segment; returns what the manifest says of the file itself."""
+    data = faiss_side.serialize(segment)
+    name = f"{uuid.uuid4().hex}.faiss"
+    make_private_directory(directory / INDEX_DIRECTORY)
+    return {
+        "file": name,
+        "bytes": len(data),
+        "sha256": write_durably(directory / INDEX_DIRECTORY / name, data),
+        "kind": segment.kind,
+        "vectors": segment.count,
+        "details": "{}",
+        "created_at": now(),
+        "retired_at": None,
+    }
+
+
+def _live_segments(connection: Connection, generation_id: int) -> list[_Live]:
+    rows = connection.execute(
+        select(*Segment.__table__.columns)
+        .where(Segment.generation_id == generation_id, Segment.retired_at.is_(None))
+        .order_by(Segment.first_chunk_id)
+    ).all()
+    dead = connection.execute(
+        select(DeadVector.chunk_id).where(DeadVector.generation_id == generation_id)
+    ).scalars()
+    dead_ids = np.sort(np.fromiter(dead, dtype=np.int64))
+    return [_Live(row, row.vectors - _count_within(dead_ids, row)) for row in rows]
+
+
+def _count_within(ids: IntArray, row: AnyRow) -> int:
+    first, last = np.searchsorted(ids, [row.first_chunk_id, row.last_chunk_id + 1])
+    return int(last - first)
+
+
+def _record(
+    engine: Engine, directory: Path, generation_id: int, plan: _Plan, row: dict[str, object] | None
+) -> None:
+    """One transaction: the new manifest row in, the merged ones retired, their dead vectors forgotten."""
+    with engine.begin() as connection:
+        retired = Segment.retired_at.is_not(None)
+        expired = connection.execute(select(Segment.file).where(retired)).scalars().all()
+        connection.execute(delete(Segment).where(retired))
+        for live in plan.merged:
+            connection.execute(update(Segment).where(Segment.id == live.row.id).values(retired_at=now()))
+            connection.execute(
+                delete(DeadVector).where(
+                    DeadVector.generation_id == generation_id,
+                    DeadVector.chunk_id.between(live.row.first_chunk_id, live.row.last_chunk_id),
+                )
+            )
+        if row is not None:
+            connection.execute(insert(Segment).values(**row))
+        connection.execute(update(StoreInfo).values(sequence=StoreInfo.sequence + 1))
+    for name in expired:
+        (directory / INDEX_DIRECTORY / name).unlink(missing_ok=True)
+
+
+def remove_strays(engine: Engine, directory: Path) -> list[str]:
+    """Delete index files that no manifest row names (left by a crash); returns their names."""
+    folder = directory / INDEX_DIRECTORY
+    if not folder.is_dir():
+        return []
+    with engine.connect() as connection:
+        named = set(connection.execute(select(Segment.file)).scalars())
+    strays = [path for path in folder.glob("*.faiss") if path.name not in named]
+    for path in strays:
+        path.unlink(missing_ok=True)
+    if strays:
+        sync_directory(folder)
+    return [path.name for path in strays]

@@ -1,0 +1,266 @@
+"""One committed state of a store: searching it and reading its documents.
+
+A `Snapshot` holds one read transaction and the vector index of exactly that state, so that everything asked
+of it agrees. It should be closed before slow work (a language model) begins, because an open one keeps the
+write-ahead log from being emptied. It never writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import and_, select
+from sqlalchemy.engine import Connection
+
+from ragstack.records import Candidate, Document, Filter, Landmark, Location, StoredChunk
+from ragstack.store import catalog, fulltext
+from ragstack.store.catalog import DocumentInfo
+from ragstack.store.database import bind_ids, ids_in
+from ragstack.store.documents import elements_from_json
+from ragstack.store.filters import matching_documents
+from ragstack.store.index import EXACT_BELOW, VectorIndex, read_vectors_of
+from ragstack.store.models import (
+    ChunkRow,
+    DocumentMetadata,
+    DocumentStructure,
+    StoredDocument,
+    StoredLandmark,
+    TextBlock,
+)
+from ragstack.store.vectors import search_rows
+
+if TYPE_CHECKING:
+    from ragstack.records import FloatArray, IntArray
+    from ragstack.store.database import AnyRow
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A store as it was at one commit. Implements `ChunkSearch` and `TextSource`."""
+
+    connection: Connection
+    index: VectorIndex | None
+
+    # ------------------------------------------------------------------ searching
+
+    def dense_candidates(self, vector: FloatArray, limit: int, where: Filter) -> list[Candidate]:
+        """The chunks nearest to `vector` (inner product), best first."""
+        if self.index is None:
+            return []
+        documents = matching_documents(self.connection, where)
+        only = None if documents is None else self._chunk_ids_of(documents)
+        if only is not None and len(only) < EXACT_BELOW:
+            ids, rows = read_vectors_of(self.connection, only, self.index.dimension)
+            found = search_rows(ids, rows, vector, limit)
+        else:
+            found = self.index.search(vector, limit, only=only)
+        return [Candidate(chunk_id, rank, score) for rank, (chunk_id, score) in enumerate(found, 1)]
+
+    def _chunk_ids_of(self, document_ids: Sequence[int]) -> IntArray:
+        assert self.index is not None
+        statement = (
+            select(ChunkRow.id)
+            .where(
+                ChunkRow.generation_id == self.index.generation_id,
+                ChunkRow.document_id.in_(ids_in("documents")),
+            )
+            .order_by(ChunkRow.id)
+        )
+        rows = self.connection.execute(statement, {"documents": bind_ids(document_ids)})
+        return np.fromiter(rows.scalars(), dtype=np.int64)
+
+    def lexical_candidates(self, question: str, limit: int, where: Filter) -> list[Candidate]:
+        """The chunks that match words of the question best (BM25), best first."""
+        if self.index is None:
+            return []
+        documents = matching_documents(self.connection, where)
+        found = fulltext.search(
+            self.connection,
+            question,
+            limit,
+            generation_id=self.index.generation_id,
+            documents=None if documents is None else bind_ids(documents),
+        )
+        return [Candidate(chunk_id, rank, score) for rank, (chunk_id, score) in enumerate(found, 1)]
+
+    def cosines(self, vector: FloatArray, chunk_ids: Sequence[int]) -> dict[int, float]:
+        """Inner product of `vector` with the stored vectors of these chunks."""
+        if self.index is None or not chunk_ids:
+            return {}
+        ids, rows = read_vectors_of(self.connection, chunk_ids, self.index.dimension)
+        return dict(zip(ids.tolist(), (rows @ vector).tolist(), strict=True))
+
+    def chunks(self, chunk_ids: Iterable[int]) -> dict[int, StoredChunk]:
+        """The chunks of these ids with their texts, in two queries whatever their number."""
+        bound = {"wanted": bind_ids(chunk_ids)}
+        rows = self.connection.execute(
+            select(
+                ChunkRow.id.label("chunk_id"),
+                ChunkRow.document_id,
+                ChunkRow.position,
+                ChunkRow.start,
+                ChunkRow.end,
+                ChunkRow.tokens,
+                ChunkRow.headings,
+                StoredDocument.path,
+                StoredDocument.title,
+                StoredDocument.media_type,
+                StoredDocument.content_hash,
+            )
+            .join(StoredDocument, StoredDocument.id == ChunkRow.document_id)
+            .where(ChunkRow.id.in_(ids_in("wanted"))),
+            bound,
+        ).all()
+        texts = self._chunk_texts(bound)
+        return {row.chunk_id: _stored_chunk(row, texts[row.chunk_id]) for row in rows}
+
+    def _chunk_texts(self, bound: dict[str, str]) -> dict[int, str]:
+        rows = self.connection.execute(
+            select(ChunkRow.id, ChunkRow.start, ChunkRow.end, TextBlock.start, TextBlock.text)
+            .join(
+                TextBlock,
+                and_(
+                    TextBlock.document_id == ChunkRow.document_id,
+                    TextBlock.start < ChunkRow.end,
+                    TextBlock.end > ChunkRow.start,
+                ),
+            )
+            .where(ChunkRow.id.in_(ids_in("wanted")))
+            .order_by(ChunkRow.id, TextBlock.start),
+            bound,
+        )
+        texts: dict[int, str] = {}
+        for chunk_id, start, end, block_start, body in rows:
+            piece = body[max(0, start - block_start) : end - block_start]
+            texts[chunk_id] = texts.get(chunk_id, "") + piece
+        return texts
+
+    # -------------------------------------------------------------------- reading
+
+    def read_text(self, document_id: int, start: int, end: int) -> str:
+        """Exactly `text[start:end]` of the document."""
+        blocks = self._blocks(document_id, start, end)
+        joined = "".join(row.text for row in blocks)
+        offset = blocks[0].start if blocks else 0
+        return joined[start - offset : end - offset] if end > start else ""
+
+    def locate(self, document_id: int, start: int, end: int) -> Location:
+        """Page (or the like) and original lines of a span."""
+        document = self.document_info(document_id)
+        first_line = last_line = None
+        if document.lines_are_original:
+            first_line = self._line_at(document_id, start)
+            last_line = self._line_at(document_id, max(start, end - 1))
+        first, last = (
+            self._landmark_at(document_id, start),
+            self._landmark_at(document_id, max(start, end - 1)),
+        )
+        return Location(
+            landmark_kind=first.kind if first else None,
+            first_landmark=first.label if first else None,
+            last_landmark=last.label if last else None,
+            first_line=first_line,
+            last_line=last_line,
+        )
+
+    def _line_at(self, document_id: int, offset: int) -> int:
+        blocks = self._blocks(document_id, offset, offset + 1)
+        if not blocks:
+            return 1
+        start, first_line, body = blocks[0]
+        return int(first_line) + str(body).count("\n", 0, offset - start)
+
+    def _blocks(self, document_id: int, start: int, end: int) -> Sequence[AnyRow]:
+        return self.connection.execute(
+            select(TextBlock.start, TextBlock.first_line, TextBlock.text)
+            .where(TextBlock.document_id == document_id, TextBlock.start < end, TextBlock.end > start)
+            .order_by(TextBlock.start)
+        ).all()
+
+    def _landmark_at(self, document_id: int, offset: int) -> Landmark | None:
+        row = self.connection.execute(
+            select(StoredLandmark.start, StoredLandmark.kind, StoredLandmark.label)
+            .where(StoredLandmark.document_id == document_id, StoredLandmark.start <= offset)
+            .order_by(StoredLandmark.start.desc())
+            .limit(1)
+        ).first()
+        return Landmark(row.start, row.kind, row.label) if row else None
+
+    def document_info(self, document_id: int) -> DocumentInfo:
+        """All but the text of a document; NotInStoreError if it is gone."""
+        return catalog.document(self.connection, self._generation_id, document_id)
+
+    @property
+    def _generation_id(self) -> int:
+        return self.index.generation_id if self.index is not None else -1
+
+    def document(self, document_id: int) -> Document:
+        """A document as its reader made it, from the store alone."""
+        row = self.document_info(document_id)
+        structure = self.connection.execute(
+            select(DocumentStructure.elements).where(DocumentStructure.document_id == document_id)
+        ).scalar_one()
+        landmarks = self.connection.execute(
+            select(StoredLandmark.start, StoredLandmark.kind, StoredLandmark.label)
+            .where(StoredLandmark.document_id == document_id)
+            .order_by(StoredLandmark.start)
+        )
+        return Document(
+            text=self.read_text(document_id, 0, row.characters),
+            media_type=row.media_type,
+            reader=row.reader,
+            reader_version=row.reader_version,
+            title=row.title,
+            elements=elements_from_json(structure),
+            landmarks=tuple(Landmark(*mark) for mark in landmarks),
+            lines_are_original=row.lines_are_original,
+            metadata=self.metadata(document_id),
+        )
+
+    def metadata(self, document_id: int) -> dict[str, str]:
+        """Title, author, dates and front matter of a document."""
+        rows = self.connection.execute(
+            select(DocumentMetadata.key, DocumentMetadata.value)
+            .where(DocumentMetadata.document_id == document_id)
+            .order_by(DocumentMetadata.key)
+        )
+        return {row.key: row.value for row in rows}
+
+    def documents(self) -> list[DocumentInfo]:
+        """Every document, by root and path."""
+        return catalog.documents(self.connection, self._generation_id)
+
+    def chunk_ids(self, document_id: int) -> list[int]:
+        """The chunks of a document in the current generation, in the order of its text."""
+        if self.index is None:
+            return []
+        return list(
+            self.connection.execute(
+                select(ChunkRow.id)
+                .where(
+                    ChunkRow.document_id == document_id, ChunkRow.generation_id == self.index.generation_id
+                )
+                .order_by(ChunkRow.position)
+            ).scalars()
+        )
+
+
+def _stored_chunk(row: AnyRow, body: str) -> StoredChunk:
+    return StoredChunk(
+        chunk_id=row.chunk_id,
+        document_id=row.document_id,
+        position=row.position,
+        start=row.start,
+        end=row.end,
+        text=body,
+        tokens=row.tokens,
+        headings=tuple(json.loads(row.headings)),
+        path=row.path,
+        title=row.title,
+        media_type=row.media_type,
+        content_hash=row.content_hash,
+    )

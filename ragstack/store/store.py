@@ -1,0 +1,149 @@
+"""Opening a store: its directory, its database, one snapshot for a reader, one lock for a writer.
+
+Reading never creates a store nor changes its documents. A store is a directory with `ragstack.db` (and
+SQLite's two companions), `index/` with the FAISS segments, and the writer's lock file.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import insert, select
+from sqlalchemy.engine import Connection, Engine
+
+from ragstack.errors import StoreNotFoundError
+from ragstack.store import migrations
+from ragstack.store.clock import now
+from ragstack.store.database import checkpoint, damage_reported, open_engine
+from ragstack.store.files import make_private_directory, writer_lock
+from ragstack.store.generations import current_generation
+from ragstack.store.index import VectorIndex, load_index
+from ragstack.store.models import StoreInfo
+from ragstack.store.segments import remove_strays
+from ragstack.store.snapshot import Snapshot
+from ragstack.store.writer import Writer
+
+DATABASE = "ragstack.db"
+
+WAIT_SECONDS = 10.0
+"""How long a second writer waits for the first before it gives up and names it."""
+
+
+def _ignore(_warning: str) -> None:
+    """For callers that do not want to hear of healed failures."""
+
+
+class Store:
+    """A store directory, opened. Safe to use from several threads; a context manager."""
+
+    def __init__(self, directory: Path, *, warn: Callable[[str], None] = _ignore) -> None:
+        self.directory = directory
+        self.database = directory / DATABASE
+        self._warn = warn
+        self._index: VectorIndex | None = None
+        self._index_lock = threading.Lock()
+        self._reader: Engine | None = None
+
+    @classmethod
+    def open(cls, directory: Path, *, warn: Callable[[str], None] = _ignore) -> Store:
+        """Open an existing store, migrating it if it is older; StoreNotFoundError if there is none."""
+        store = cls(directory, warn=warn)
+        if not store.database.is_file():
+            raise StoreNotFoundError(
+                f"there is no store at `{directory}`", hint="run `ragstack ingest FOLDER` to make one"
+            )
+        with damage_reported(store.database):
+            if migrations.needs_upgrade(store._reading_engine()):
+                store.close()
+                with writer_lock(directory, wait_seconds=WAIT_SECONDS):
+                    migrations.upgrade(store.database)
+        return store
+
+    @classmethod
+    def create(cls, directory: Path, *, warn: Callable[[str], None] = _ignore) -> Store:
+        """Open the store in `directory`, making an empty one if there is none."""
+        if not (directory / DATABASE).is_file():
+            make_private_directory(directory)
+            with writer_lock(directory, wait_seconds=WAIT_SECONDS):
+                if not (directory / DATABASE).is_file():
+                    _make_database(directory)
+        return cls.open(directory, warn=warn)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the database."""
+        if self._reader is not None:
+            self._reader.dispose()
+            self._reader = None
+
+    def _reading_engine(self) -> Engine:
+        if self._reader is None:
+            self._reader = open_engine(self.database, writable=False)
+        return self._reader
+
+    @contextmanager
+    def read(self) -> Iterator[Snapshot]:
+        """One committed state of the store; the vector index is brought up to it."""
+        with damage_reported(self.database), self._reading_engine().begin() as connection:
+            yield Snapshot(connection, self._index_for(connection))
+
+    def _index_for(self, connection: Connection) -> VectorIndex | None:
+        sequence = int(connection.execute(select(StoreInfo.sequence)).scalar_one())
+        with self._index_lock:
+            held = self._index
+            if held is not None and held.sequence == sequence:
+                return held
+            generation = current_generation(connection)
+            if generation is None:
+                return None
+            loaded = load_index(
+                connection,
+                self.directory,
+                generation_id=generation.id,
+                dimension=generation.fingerprint.dimension,
+                sequence=sequence,
+                previous=held,
+                warn=self._warn,
+            )
+            if held is None or held.sequence < sequence:
+                self._index = loaded
+            return loaded
+
+    @contextmanager
+    def write(self, *, wait_seconds: float = WAIT_SECONDS) -> Iterator[Writer]:
+        """The right to change the store, held by one process at a time."""
+        with writer_lock(self.directory, wait_seconds=wait_seconds), damage_reported(self.database):
+            engine = open_engine(self.database, writable=True)
+            try:
+                remove_strays(engine, self.directory)
+                yield Writer(engine, self.directory)
+                checkpoint(engine)
+            finally:
+                engine.dispose()
+
+
+def _make_database(directory: Path) -> None:
+    """An empty database under a temporary name, complete before it gets its own."""
+    aside = directory / f".{DATABASE}.{uuid.uuid4().hex}"
+    try:
+        migrations.upgrade(aside)
+        engine = open_engine(aside, writable=True)
+        with engine.begin() as connection:
+            connection.execute(
+                insert(StoreInfo).values(id=1, identity=uuid.uuid4().hex, created_at=now(), sequence=0)
+            )
+        checkpoint(engine)
+        engine.dispose()
+        aside.replace(directory / DATABASE)
+    finally:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{aside}{suffix}").unlink(missing_ok=True)

@@ -1,0 +1,232 @@
+"""Changing a store: one writer at a time, one transaction a document, segments published at the end.
+
+A `Writer` exists only while its process holds the writer lock. Every method is a whole transaction: when it
+returns, what it did survives a power failure; when it raises, nothing happened.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import Connection, Engine
+
+from ragstack.errors import NotInStoreError, UsageError
+from ragstack.records import ChunkerSettings, FileStat, Fingerprint
+from ragstack.store import documents, segments
+from ragstack.store.clock import now
+from ragstack.store.documents import IncomingDocument
+from ragstack.store.generations import IndexGeneration, create_generation, current_generation
+from ragstack.store.index import count_chunks
+from ragstack.store.models import (
+    ChunkRow,
+    Failure,
+    IngestRun,
+    Segment,
+    Source,
+    StoredDocument,
+    StoreInfo,
+    VectorRow,
+)
+from ragstack.store.sources import FILES, FOLDER, KnownFailure, Place, ensure_source, is_within
+from ragstack.store.vectors import from_bytes
+
+if TYPE_CHECKING:
+    from ragstack.records import FloatArray
+
+
+@dataclass(slots=True)
+class Writer:
+    """The right to change the store in `directory`; see the module for what each method promises."""
+
+    engine: Engine
+    directory: Path
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """One committed change of documents; readers notice it by the sequence."""
+        with self.engine.begin() as connection:
+            yield connection
+            connection.execute(update(StoreInfo).values(sequence=StoreInfo.sequence + 1))
+
+    # ---------------------------------------------------------------- generations
+
+    def generation(self) -> IndexGeneration | None:
+        """The generation that documents are added to."""
+        with self.engine.connect() as connection:
+            return current_generation(connection)
+
+    def create_generation(
+        self, fingerprint: Fingerprint, settings: ChunkerSettings, probe: FloatArray
+    ) -> IndexGeneration:
+        """Fix embedder and chunker settings of a store that has none yet."""
+        with self._transaction() as connection:
+            create_generation(connection, fingerprint, settings, probe)
+        made = self.generation()
+        assert made is not None
+        return made
+
+    def known_vectors(self, generation: IndexGeneration, hashes: Sequence[bytes]) -> dict[bytes, FloatArray]:
+        """Vectors of inputs that were embedded before, by input hash."""
+        found: dict[bytes, FloatArray] = {}
+        dimension = generation.fingerprint.dimension
+        with self.engine.connect() as connection:
+            for at in range(0, len(hashes), 500):
+                rows = connection.execute(
+                    select(ChunkRow.input_hash, VectorRow.vector)
+                    .join(VectorRow, VectorRow.chunk_id == ChunkRow.id)
+                    .where(
+                        ChunkRow.generation_id == generation.id,
+                        ChunkRow.input_hash.in_(hashes[at : at + 500]),
+                    )
+                )
+                found.update((row[0], from_bytes([row[1]], dimension)[0]) for row in rows)
+        return found
+
+    # ------------------------------------------------------------------ documents
+
+    def ensure_source(self, place: Place) -> int:
+        """The id of the source at `place`, created if needed."""
+        if place.source_id is not None:
+            return place.source_id
+        with self._transaction() as connection:
+            return ensure_source(connection, place)
+
+    def put_document(
+        self, incoming: IncomingDocument, generation: IndexGeneration, *, replaces: int | None = None
+    ) -> int:
+        """Commit a document whole; `replaces` keeps the id of the version it takes the place of."""
+        with self._transaction() as connection:
+            document_id = documents.put_document(
+                connection, incoming, generation_id=generation.id, replaces=replaces
+            )
+            _forget_failure(connection, incoming.source_id, incoming.path)
+        return document_id
+
+    def touch_documents(self, stats: Mapping[int, tuple[FileStat, int]]) -> None:
+        """Note new file states and read times, by document id, of files whose content did not change."""
+        if not stats:
+            return
+        with self.engine.begin() as connection:  # nothing searchable changes: the sequence stays
+            for document_id, (stat, read_at_ns) in stats.items():
+                connection.execute(
+                    update(StoredDocument)
+                    .where(StoredDocument.id == document_id)
+                    .values(**asdict(stat), read_at_ns=read_at_ns, stale_reason=None)
+                )
+
+    def remove_documents(self, document_ids: Iterable[int]) -> None:
+        """Delete documents whole, in one transaction."""
+        with self._transaction() as connection:
+            documents.delete_documents(connection, document_ids)
+
+    def record_failure(self, source_id: int, failure: KnownFailure) -> None:
+        """Note a file that could not be read; a good version already stored stays and is marked stale."""
+        values = {
+            "source_id": source_id,
+            "path": failure.path,
+            "reason": failure.reason,
+            "reader": failure.reader,
+            "reader_version": failure.reader_version,
+            **asdict(failure.stat),
+            "failed_at": now(),
+        }
+        with self.engine.begin() as connection:
+            statement = sqlite_insert(Failure).values(**values)
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["source_id", "path"], set_=values)
+            )
+            connection.execute(
+                update(StoredDocument)
+                .where(StoredDocument.source_id == source_id, StoredDocument.path == failure.path)
+                .values(stale_reason=failure.reason)
+            )
+
+    def forget_failures(self, source_id: int, paths: Iterable[str]) -> None:
+        """Forget failed files that are gone or fine again."""
+        gone = list(paths)
+        if gone:
+            with self.engine.begin() as connection:
+                for path in gone:
+                    _forget_failure(connection, source_id, path)
+
+    # -------------------------------------------------------------------- sources
+
+    def relocate_source(self, old: str, new: str) -> None:
+        """Say that the folder `old` now lies at `new`; its documents stay as they are."""
+        with self._transaction() as connection:
+            source = _source_at(connection, old)
+            clash = connection.execute(
+                select(Source.root).where(Source.id != source, Source.kind.in_((FOLDER, FILES)))
+            ).scalars()
+            for root in clash:
+                if is_within(new, root) or is_within(root, new):
+                    raise UsageError(
+                        f"`{new}` overlaps the source `{root}`",
+                        hint=f"run `ragstack sources remove {root}` first if it is no longer needed",
+                    )
+            connection.execute(update(Source).where(Source.id == source).values(root=new))
+
+    def remove_source(self, root: str) -> int:
+        """Delete a source with all its documents; returns how many there were."""
+        with self._transaction() as connection:
+            source = _source_at(connection, root)
+            ids = list(
+                connection.execute(
+                    select(StoredDocument.id).where(StoredDocument.source_id == source)
+                ).scalars()
+            )
+            documents.delete_documents(connection, ids)
+            connection.execute(delete(Source).where(Source.id == source))
+        return len(ids)
+
+    # ------------------------------------------------------------------- segments
+
+    def publish(self, generation: IndexGeneration, *, final: bool) -> bool:
+        """Publish the tail if it is long enough, or (`final`) at the end of an ingest."""
+        return segments.publish(
+            self.engine,
+            self.directory,
+            generation_id=generation.id,
+            dimension=generation.fingerprint.dimension,
+            final=final,
+        )
+
+    def tail_length(self, generation: IndexGeneration) -> int:
+        """Number of chunks that no segment covers yet."""
+        with self.engine.connect() as connection:
+            covered = connection.execute(
+                select(Segment.last_chunk_id)
+                .where(Segment.generation_id == generation.id, Segment.retired_at.is_(None))
+                .order_by(Segment.last_chunk_id.desc())
+                .limit(1)
+            ).scalar()
+            return count_chunks(connection, generation.id, first=(covered or 0) + 1)
+
+    def record_run(self, started_at: str, summary: Mapping[str, int]) -> None:
+        """Note an ingest that changed something."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                insert(IngestRun).values(
+                    started_at=started_at, finished_at=now(), summary=json.dumps(dict(summary))
+                )
+            )
+
+
+def _forget_failure(connection: Connection, source_id: int, path: str) -> None:
+    connection.execute(delete(Failure).where(Failure.source_id == source_id, Failure.path == path))
+
+
+def _source_at(connection: Connection, root: str) -> int:
+    row = connection.execute(select(Source.id).where(Source.root == root)).scalar()
+    if row is None:
+        raise NotInStoreError(
+            f"no source has the root `{root}`", hint="run `ragstack sources` to list the roots"
+        )
+    return int(row)
