@@ -34,7 +34,16 @@ from ragstack.store.models import (
     StoreInfo,
     VectorRow,
 )
-from ragstack.store.sources import FILES, FOLDER, KnownFailure, Place, ensure_source, is_within
+from ragstack.store.sources import (
+    FILES,
+    FOLDER,
+    KnownFailure,
+    KnownFile,
+    Place,
+    ensure_source,
+    is_within,
+    known_files,
+)
 from ragstack.store.vectors import from_bytes
 
 if TYPE_CHECKING:
@@ -108,6 +117,11 @@ class Writer:
             )
             _forget_failure(connection, incoming.source_id, incoming.path)
         return document_id
+
+    def known_files(self, source_id: int) -> dict[str, KnownFile]:
+        """What the store remembers of the documents of a source, by path."""
+        with self.engine.connect() as connection:
+            return known_files(connection, source_id, "")
 
     def touch_documents(self, stats: Mapping[int, tuple[FileStat, int]]) -> None:
         """Note new file states and read times, by document id, of files whose content did not change."""

@@ -1,0 +1,151 @@
+"""What a store holds, as plain data for the terminal and for JSON; needs no embedding model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragstack.errors import NotInStoreError
+from ragstack.records import ChunkerSettings, Fingerprint, Location, StoredChunk
+
+if TYPE_CHECKING:
+    from ragstack.store.catalog import DocumentInfo, FailureInfo, RunInfo, SegmentInfo, SourceInfo
+    from ragstack.system import RAGSystem
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUse:
+    """Bytes on disk by part."""
+
+    database: int
+    write_ahead_log: int
+    index: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.database + self.write_ahead_log + self.index
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What is in a store. `indexed` and `tail` are vectors in published segments and not yet in one."""
+
+    path: Path
+    documents: int
+    chunks: int
+    tokens: int
+    characters: int
+    media_types: Mapping[str, int]
+    sources: tuple[SourceInfo, ...]
+    failures: tuple[FailureInfo, ...]
+    stale: int
+    embedder: Fingerprint | None
+    chunker: ChunkerSettings | None
+    segments: tuple[SegmentInfo, ...]
+    indexed: int
+    tail: int
+    disk: DiskUse
+    last_run: RunInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentView:
+    """A document with its text, its metadata and its chunks."""
+
+    info: DocumentInfo
+    metadata: Mapping[str, str]
+    text: str
+    chunks: tuple[StoredChunk, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkView:
+    """A chunk, where it lies in the original, and its neighbours in the document."""
+
+    chunk: StoredChunk
+    location: Location
+    previous: int | None
+    following: int | None
+
+
+def overview(system: RAGSystem) -> Overview:
+    """Everything that `ragstack inspect` shows."""
+    from ragstack.store import catalog
+
+    generation = system.generation
+    with system.store.read() as snapshot:
+        documents = snapshot.documents()
+        media_types: dict[str, int] = {}
+        for info in documents:
+            media_types[info.media_type] = media_types.get(info.media_type, 0) + 1
+        index = snapshot.index
+        segments = catalog.segments(snapshot.connection, generation.id) if generation else []
+        return Overview(
+            path=system.path,
+            documents=len(documents),
+            chunks=sum(info.chunks for info in documents),
+            tokens=sum(info.tokens for info in documents),
+            characters=sum(info.characters for info in documents),
+            media_types=dict(sorted(media_types.items())),
+            sources=tuple(catalog.sources(snapshot.connection)),
+            failures=tuple(catalog.failures(snapshot.connection)),
+            stale=sum(info.stale_reason is not None for info in documents),
+            embedder=generation.fingerprint if generation else None,
+            chunker=generation.settings if generation else None,
+            segments=tuple(segments),
+            indexed=sum(segment.vectors - segment.dead for segment in segments),
+            tail=len(index.tail_ids) if index else 0,
+            disk=_disk_use(system.store.directory, system.store.database),
+            last_run=catalog.last_run(snapshot.connection),
+        )
+
+
+def _disk_use(directory: Path, database: Path) -> DiskUse:
+    log = database.with_name(f"{database.name}-wal")
+    index = directory / "index"
+    return DiskUse(
+        database=database.stat().st_size,
+        write_ahead_log=log.stat().st_size if log.exists() else 0,
+        index=sum(path.stat().st_size for path in index.glob("*")) if index.is_dir() else 0,
+    )
+
+
+def documents(system: RAGSystem) -> list[DocumentInfo]:
+    """Every document without its text, by root and path."""
+    with system.store.read() as snapshot:
+        return snapshot.documents()
+
+
+def document(system: RAGSystem, document_id: int) -> DocumentView:
+    """One document whole; NotInStoreError if there is none of this id."""
+    with system.store.read() as snapshot:
+        info = snapshot.document_info(document_id)
+        chunks = snapshot.chunks(snapshot.chunk_ids(document_id))
+        return DocumentView(
+            info=info,
+            metadata=snapshot.metadata(document_id),
+            text=snapshot.read_text(document_id, 0, info.characters),
+            chunks=tuple(sorted(chunks.values(), key=lambda chunk: chunk.position)),
+        )
+
+
+def chunk(system: RAGSystem, chunk_id: int) -> ChunkView:
+    """One chunk; NotInStoreError if there is none of this id."""
+    with system.store.read() as snapshot:
+        found = snapshot.chunks([chunk_id]).get(chunk_id)
+        if found is None:
+            raise NotInStoreError(
+                f"there is no chunk {chunk_id} in the store",
+                hint="run `ragstack inspect document ID` to list the chunks of a document",
+            )
+        siblings = snapshot.chunk_ids(found.document_id)
+        at = siblings.index(chunk_id) if chunk_id in siblings else None
+        return ChunkView(
+            chunk=found,
+            location=snapshot.locate(found.document_id, found.start, found.end),
+            previous=siblings[at - 1] if at else None,
+            following=siblings[at + 1] if at is not None and at + 1 < len(siblings) else None,
+        )
