@@ -128,9 +128,12 @@ def data_version(connection: Connection) -> int:
 
 
 def checkpoint(engine: Engine) -> None:
-    """Move the write-ahead log into the database and truncate it, as far as readers allow."""
+    """Move the write-ahead log into the database and truncate it, as far as readers allow at this moment."""
     raw = engine.raw_connection()
     try:
-        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA busy_timeout=0")  # an open reader may stay for as long as it likes
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     finally:
         raw.close()

@@ -167,7 +167,7 @@ def insert_chunks(
     for position, (chunk, row) in enumerate(zip(chunks, vectors, strict=True)):
         chunk_id, vector = first_id + position, to_bytes(row)
         vector_rows.append({"chunk_id": chunk_id, "vector": vector})
-        search_rows.append((chunk_id, chunk.text, _searchable_headings(title, chunk.headings)))
+        search_rows.append((chunk_id, chunk.text, fulltext.searchable_headings(title, chunk.headings)))
         chunk_rows.append(
             {
                 "id": chunk_id,
@@ -194,10 +194,6 @@ def insert_chunks(
     _insert_all(connection, ChunkRow, chunk_rows)
     _insert_all(connection, VectorRow, vector_rows)
     fulltext.insert_rows(connection, search_rows)
-
-
-def _searchable_headings(title: str | None, headings: Sequence[str]) -> str:
-    return "\n".join(dict.fromkeys([*([title] if title else []), *headings]))
 
 
 def delete_documents(connection: Connection, document_ids: Iterable[int]) -> None:

@@ -7,6 +7,7 @@ terms, so that no question is ever FTS5 syntax.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 
@@ -57,6 +58,16 @@ def _pair_terms(run: str) -> list[str]:
     if len(run) == 1:
         return [f'pairs : "{run}" *']
     return [f'pairs : "{run[at : at + 2]}"' for at in range(len(run) - 1)]
+
+
+def searchable_headings(title: str | None, headings: Sequence[str]) -> str:
+    """What the headings column holds: title and heading path, each once, a line each."""
+    return "\n".join(dict.fromkeys([*([title] if title else []), *headings]))
+
+
+def headings_from_json(value: str) -> tuple[str, ...]:
+    """The heading path that a chunk's row keeps as JSON."""
+    return tuple(json.loads(value))
 
 
 def insert_rows(connection: Connection, rows: Sequence[tuple[int, str, str]]) -> None:

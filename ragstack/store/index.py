@@ -99,7 +99,7 @@ def load_index(
     for row in rows:
         part = held.get(row.file) or _load_segment(directory, row, dimension)
         if isinstance(part, str):
-            warn(f"index segment `{row.file}` {part}; rebuilt in memory from the stored vectors")
+            warn(f"index segment `{row.file}` {part}; rebuilt from the stored vectors")
             damaged.append(row.file)
             part = _rebuilt_segment(connection, row, generation_id, dimension)
         segments.append(part)

@@ -20,7 +20,7 @@ from ragstack.store import vectors as faiss_side
 from ragstack.store.clock import now
 from ragstack.store.files import make_private_directory, sync_directory, write_durably
 from ragstack.store.index import INDEX_DIRECTORY, count_chunks, read_vectors
-from ragstack.store.models import DeadVector, Segment, StoreInfo
+from ragstack.store.models import DeadVector, Generation, Segment, StoreInfo
 
 if TYPE_CHECKING:
     from ragstack.records import IntArray
@@ -35,6 +35,9 @@ PUBLISH_AT = 512
 
 MERGE_FACTOR = 2
 """A segment with at most this many times the new vectors is merged with them."""
+
+QUARANTINE = "quarantine"
+"""Folder of the store for index files that were found damaged."""
 
 COMPACT_AT = 0.25
 """A segment with this share of dead vectors is rewritten."""
@@ -68,8 +71,14 @@ def publish(engine: Engine, directory: Path, *, generation_id: int, dimension: i
     """
     with engine.connect() as connection:
         plan = _plan(connection, generation_id, final=final)
-        if plan is None:
-            return False
+    if plan is None:
+        return False
+    _carry_out(engine, directory, generation_id, dimension, plan)
+    return True
+
+
+def _carry_out(engine: Engine, directory: Path, generation_id: int, dimension: int, plan: _Plan) -> None:
+    with engine.connect() as connection:
         ids, rows = read_vectors(connection, generation_id, dimension, first=plan.first, last=plan.last)
     row = None
     if len(ids):
@@ -80,7 +89,6 @@ def publish(engine: Engine, directory: Path, *, generation_id: int, dimension: i
             "last_chunk_id": max([int(ids[-1]), *(live.row.last_chunk_id for live in plan.merged)]),
         }
     _record(engine, directory, generation_id, plan, row)
-    return True
 
 
 def _plan(connection: Connection, generation_id: int, *, final: bool) -> _Plan | None:
@@ -163,6 +171,59 @@ def _record(
             connection.execute(insert(Segment).values(**row))
         connection.execute(update(StoreInfo).values(sequence=StoreInfo.sequence + 1))
     for name in expired:
+        (directory / INDEX_DIRECTORY / name).unlink(missing_ok=True)
+
+
+def published_files(engine: Engine) -> list[tuple[str, int]]:
+    """Name and size in bytes of every index file that is searched."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(Segment.file, Segment.bytes).where(Segment.retired_at.is_(None)))
+        return [(row[0], row[1]) for row in rows]
+
+
+def rebuild(engine: Engine, directory: Path, file: str) -> None:
+    """Make a published segment anew from the vectors in the database, over the same range of ids."""
+    with engine.connect() as connection:
+        row = connection.execute(
+            select(*Segment.__table__.columns, Generation.dimension)
+            .join(Generation, Generation.id == Segment.generation_id)
+            .where(Segment.file == file)
+        ).first()
+    if row is None or row.retired_at is not None:
+        remove_retired(engine, directory)
+        return
+    plan = _Plan([_Live(row, row.vectors)], row.first_chunk_id, row.last_chunk_id)
+    _carry_out(engine, directory, row.generation_id, row.dimension, plan)
+    quarantine(directory, file)
+
+
+def rewrite_all(engine: Engine, directory: Path, generation_id: int) -> None:
+    """Publish everything of a generation as one new segment without dead vectors."""
+    with engine.connect() as connection:
+        live = _live_segments(connection, generation_id)
+        dimension = connection.execute(
+            select(Generation.dimension).where(Generation.id == generation_id)
+        ).scalar_one()
+    _carry_out(engine, directory, generation_id, dimension, _Plan(live, 0, None))
+
+
+def quarantine(directory: Path, file: str) -> None:
+    """Set a damaged index file aside under a name that nothing reads."""
+    path = directory / INDEX_DIRECTORY / file
+    if path.exists():
+        folder = directory / QUARANTINE
+        make_private_directory(folder)
+        path.replace(folder / file)
+        sync_directory(folder)
+
+
+def remove_retired(engine: Engine, directory: Path) -> None:
+    """Forget the segments that were merged into others, and delete their files."""
+    with engine.begin() as connection:
+        retired = Segment.retired_at.is_not(None)
+        files = connection.execute(select(Segment.file).where(retired)).scalars().all()
+        connection.execute(delete(Segment).where(retired))
+    for name in files:
         (directory / INDEX_DIRECTORY / name).unlink(missing_ok=True)
 
 

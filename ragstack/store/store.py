@@ -15,15 +15,15 @@ from pathlib import Path
 from sqlalchemy import insert, select
 from sqlalchemy.engine import Connection, Engine
 
-from ragstack.errors import StoreNotFoundError
+from ragstack.errors import StoreError, StoreNotFoundError
 from ragstack.store import migrations
 from ragstack.store.clock import now
 from ragstack.store.database import checkpoint, damage_reported, open_engine
 from ragstack.store.files import make_private_directory, writer_lock
 from ragstack.store.generations import current_generation
-from ragstack.store.index import VectorIndex, load_index
+from ragstack.store.index import INDEX_DIRECTORY, VectorIndex, load_index
 from ragstack.store.models import StoreInfo
-from ragstack.store.segments import remove_strays
+from ragstack.store.segments import published_files, rebuild, remove_strays
 from ragstack.store.snapshot import Snapshot
 from ragstack.store.writer import Writer
 
@@ -92,9 +92,23 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
-        """One committed state of the store; the vector index is brought up to it."""
+        """One committed state of the store; the vector index is brought up to it.
+
+        Index files that were found damaged are made anew afterwards, if no other process is writing.
+        """
         with damage_reported(self.database), self._reading_engine().begin() as connection:
-            yield Snapshot(connection, self._index_for(connection))
+            index = self._index_for(connection)
+            yield Snapshot(connection, index)
+        if index is not None and index.damaged:
+            self._heal_in_passing()
+
+    def _heal_in_passing(self) -> None:
+        """Mend damaged index files under the writer lock, without waiting for it and without failing."""
+        try:
+            with self.write(wait_seconds=0):
+                pass
+        except (StoreError, OSError):
+            self._warn("the damaged index file stays for now: the store cannot be written at the moment")
 
     def _index_for(self, connection: Connection) -> VectorIndex | None:
         sequence = int(connection.execute(select(StoreInfo.sequence)).scalar_one())
@@ -125,10 +139,21 @@ class Store:
             engine = open_engine(self.database, writable=True)
             try:
                 remove_strays(engine, self.directory)
+                self._heal(engine)
                 yield Writer(engine, self.directory)
                 checkpoint(engine)
             finally:
                 engine.dispose()
+
+    def _heal(self, engine: Engine) -> None:
+        """Make published index files anew that are missing, too short, or were found damaged by a reader."""
+        damaged = set(self._index.damaged) if self._index is not None else set()
+        for file, size in published_files(engine):
+            path = self.directory / INDEX_DIRECTORY / file
+            if file in damaged or not path.is_file() or path.stat().st_size != size:
+                rebuild(engine, self.directory, file)
+                if file not in damaged:  # the reader has said so already
+                    self._warn(f"index segment `{file}` was missing or cut short; made anew")
 
 
 def _make_database(directory: Path) -> None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ragstack.records import FloatArray, IntArray
 
 VECTOR_TYPE = np.dtype("<f4")
@@ -62,6 +64,11 @@ class VectorSegment:
         parameters = _search_parameters(only, without)
         scores, ids = self.index.search(vector.reshape(1, -1), limit, params=parameters)
         return [(int(i), float(s)) for i, s in zip(ids[0], scores[0], strict=True) if i >= 0]
+
+    def agrees(self, held: FloatArray, stored: FloatArray) -> NDArray[np.bool_]:
+        """Which rows of `held` (from this segment) are the `stored` vectors, both of shape (n, dimension)."""
+        same: NDArray[np.bool_] = (held == stored).all(axis=1)
+        return same
 
     def vectors(self) -> FloatArray:
         """The stored vectors in the order of `ids`, shape (count, dimension)."""

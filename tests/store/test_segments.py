@@ -126,7 +126,7 @@ def test_a_short_tail_is_left_alone_once_there_is_a_segment(filled: Filled) -> N
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "flipped", "empty", "foreign"])
-def test_a_damaged_segment_is_rebuilt_in_memory_and_said_so(filled: Filled, damage: str) -> None:
+def test_a_damaged_segment_is_rebuilt_and_said_so_once(filled: Filled, damage: str) -> None:
     ids = _fill(filled, "abcd")
     filled.publish()
     with filled.store.write() as writer:
@@ -149,7 +149,7 @@ def test_a_damaged_segment_is_rebuilt_in_memory_and_said_so(filled: Filled, dama
         filled.store = fresh
         _assert_exact(filled, QUERY)
     assert len(warnings) == 1
-    assert "rebuilt in memory" in warnings[0]
+    assert "rebuilt from the stored vectors" in warnings[0]
 
 
 def test_files_that_no_manifest_names_are_removed_by_the_next_writer(filled: Filled) -> None:
@@ -200,3 +200,23 @@ def test_a_snapshot_does_not_see_what_is_committed_while_it_is_open(filled: Fill
             filled.put_with(writer, "b.txt", "one\ntwo")
         assert len(snapshot.dense_candidates(QUERY, 100, NO_FILTER)) == before
         assert len(snapshot.documents()) == 1
+
+
+def test_a_damaged_segment_is_made_anew_and_the_bad_file_set_aside(filled: Filled) -> None:
+    _fill(filled, "abcd")
+    filled.publish()
+    [path] = _files(filled)
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    damaged = path.read_bytes()
+    warnings: list[str] = []
+    with Store.open(filled.store.directory, warn=warnings.append) as fresh:
+        filled.store = fresh
+        _assert_exact(filled, QUERY)
+        _assert_exact(filled, QUERY)
+    [made_anew] = [row.file for row in _live(filled)]
+    assert made_anew != path.name
+    assert (filled.store.directory / "quarantine" / path.name).read_bytes() == damaged
+    with Store.open(filled.store.directory, warn=warnings.append) as fresh:
+        filled.store = fresh
+        _assert_exact(filled, QUERY)
+    assert sum("rebuilt from the stored vectors" in warning for warning in warnings) == 1

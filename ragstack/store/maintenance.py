@@ -1,0 +1,226 @@
+"""Mending and cleaning a store: repair, purge, backup and restore. The caller holds the writer lock.
+
+Repair reads only what verification found wrong, builds aside, and swaps in one transaction; it deletes no
+document. Whatever cannot be mended from the store itself is marked, so that the next ingest reads its file
+again. Purge makes sure that the bytes of deleted documents are in no file any more.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.engine import Connection, Engine
+
+from ragstack.errors import StoreError, UsageError
+from ragstack.store import fulltext, segments
+from ragstack.store.clock import now
+from ragstack.store.database import checkpoint
+from ragstack.store.files import make_private_directory, sync_directory
+from ragstack.store.index import INDEX_DIRECTORY
+from ragstack.store.verification import Damage, Problem
+
+BACKUPS = "backups"
+DAMAGED = "damaged in the store"
+
+_FULL_TEXT_ROWS = (
+    'SELECT c.id, c.start, c."end", c.document_id, c.headings, d.title FROM chunks c '
+    "JOIN documents d ON d.id = c.document_id ORDER BY c.document_id, c.start"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One step of a repair: what it mends and what it does."""
+
+    subject: str
+    action: str
+
+
+def plan_repairs(problems: Sequence[Problem]) -> list[Repair]:
+    """What a repair would do about these problems; empty when there is nothing that it can mend."""
+    steps = {
+        Damage.SEGMENT: "make the index file anew from the vectors in the database",
+        Damage.FULL_TEXT: "make all full-text rows anew from the stored texts",
+        Damage.RELATION: "remove rows without their counterpart and read the documents' files again",
+        Damage.TEXT: "mark the document, so that the next ingest reads its file again",
+        Damage.CHUNK: "mark the document, so that the next ingest reads its file again",
+        Damage.STRAY_FILE: "delete the file",
+    }
+    planned: dict[tuple[str, str], Repair] = {}
+    for problem in problems:
+        if problem.damage in steps:
+            subject = "full text" if problem.damage is Damage.FULL_TEXT else problem.subject
+            planned[subject, steps[problem.damage]] = Repair(subject, steps[problem.damage])
+    return list(planned.values())
+
+
+def repair(engine: Engine, directory: Path, problems: Sequence[Problem]) -> None:
+    """Carry the plan out; the caller has made a backup. Every step is a transaction of its own."""
+    damages = {problem.damage for problem in problems}
+    if Damage.RELATION in damages:
+        with engine.begin() as connection:
+            _mend_relations(connection)
+    marked = {
+        problem.document_id
+        for problem in problems
+        if problem.damage in (Damage.TEXT, Damage.CHUNK) and problem.document_id is not None
+    }
+    if marked:
+        with engine.begin() as connection:
+            for document_id in sorted(marked):
+                mark_for_reading(connection, document_id)
+    if damages & {Damage.FULL_TEXT, Damage.RELATION}:
+        with engine.begin() as connection:
+            rebuild_full_text(connection)
+    for problem in problems:
+        if problem.damage is Damage.SEGMENT:
+            segments.rebuild(engine, directory, problem.subject)
+    segments.remove_strays(engine, directory)
+
+
+def mark_for_reading(connection: Connection, document_id: int) -> None:
+    """Make the next ingest read a document's file again; until then it is answered from as it is."""
+    connection.execute(
+        text("UPDATE documents SET content_hash = '', stale_reason = :reason WHERE id = :id"),
+        {"reason": DAMAGED, "id": document_id},
+    )
+
+
+def _mend_relations(connection: Connection) -> None:
+    incomplete = connection.execute(
+        text(
+            "SELECT DISTINCT document_id FROM chunks WHERE id NOT IN (SELECT chunk_id FROM vectors) "
+            "UNION SELECT id FROM documents WHERE id NOT IN (SELECT document_id FROM document_structures)"
+        )
+    ).scalars()
+    for document_id in list(incomplete):
+        mark_for_reading(connection, document_id)
+    for statement in (
+        "DELETE FROM chunks WHERE id NOT IN (SELECT chunk_id FROM vectors)",
+        "DELETE FROM vectors WHERE chunk_id NOT IN (SELECT id FROM chunks)",
+        "DELETE FROM dead_vectors WHERE chunk_id IN (SELECT id FROM chunks)",
+        "INSERT OR IGNORE INTO document_structures(document_id, elements) SELECT id, '[]' FROM documents",
+    ):
+        connection.execute(text(statement))
+
+
+def rebuild_full_text(connection: Connection) -> None:
+    """Make the full-text table anew from the stored texts; the old one is dropped, however broken it is."""
+    created = connection.execute(
+        text("SELECT sql FROM sqlite_master WHERE name = :name"), {"name": fulltext.TABLE}
+    ).scalar_one()
+    connection.execute(text(f"DROP TABLE {fulltext.TABLE}"))
+    connection.execute(text(created))
+    document_id, body = -1, ""
+    pending: list[tuple[int, str, str]] = []
+    for row in connection.execute(text(_FULL_TEXT_ROWS)).all():
+        if row.document_id != document_id:
+            document_id, body = row.document_id, _text_of(connection, row.document_id)
+            fulltext.insert_rows(connection, pending)
+            pending = []
+        headings = fulltext.searchable_headings(row.title, fulltext.headings_from_json(row.headings))
+        pending.append((row.id, body[row.start : row.end], headings))
+    fulltext.insert_rows(connection, pending)
+
+
+def _text_of(connection: Connection, document_id: int) -> str:
+    rows = connection.execute(
+        text("SELECT text FROM text_blocks WHERE document_id = :id ORDER BY start"), {"id": document_id}
+    )
+    return "".join(rows.scalars())
+
+
+# ---------------------------------------------------------------------------- purge
+
+
+def purge(engine: Engine, directory: Path, generation_ids: Sequence[int]) -> None:
+    """Rewrite every file of the store, so that nothing of a deleted document is left in any of them."""
+    for generation_id in generation_ids:
+        segments.rewrite_all(engine, directory, generation_id)
+    segments.remove_retired(engine, directory)
+    segments.remove_strays(engine, directory)
+    backups = directory / BACKUPS
+    if backups.is_dir():
+        shutil.rmtree(backups)
+        sync_directory(directory)
+    with engine.begin() as connection:
+        rebuild_full_text(connection)
+    checkpoint(engine)
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("VACUUM")
+    finally:
+        raw.close()
+    checkpoint(engine)
+
+
+# ------------------------------------------------------------------- backup, restore
+
+
+def backup(database: Path, directory: Path, destination: Path) -> Path:
+    """Copy the store, consistent while others write, to the new directory `destination`; returns it.
+
+    Index files that vanish while they are copied are left out: the copy makes them anew from its vectors.
+    """
+    if destination.exists() and any(destination.iterdir()):
+        raise UsageError(f"`{destination}` is not empty", hint="name a new directory for the backup")
+    make_private_directory(destination)
+    target = destination / database.name
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+        names = [row[0] for row in copy.execute("SELECT file FROM segments")]
+    make_private_directory(destination / INDEX_DIRECTORY)
+    for name in names:
+        original = directory / INDEX_DIRECTORY / name
+        if original.is_file():
+            shutil.copyfile(original, destination / INDEX_DIRECTORY / name)
+    _sync_tree(destination)
+    return destination
+
+
+def _sync_tree(folder: Path) -> None:
+    import os
+
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            sync_directory(path)
+        else:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+    sync_directory(folder)
+
+
+def new_backup_directory(directory: Path) -> Path:
+    """Where a repair of the store in `directory` puts its backup."""
+    return directory / BACKUPS / now().replace(":", "").replace("+0000", "Z")
+
+
+def restore(source: Path, database_name: str, directory: Path) -> None:
+    """Make a store in `directory`, which must hold none, from the backup in `source`."""
+    if not (source / database_name).is_file():
+        raise UsageError(f"`{source}` holds no `{database_name}`", hint="name a directory made by `backup`")
+    if (directory / database_name).exists():
+        raise StoreError(
+            f"there is a store at `{directory}` already",
+            hint="restore into another place with `--store DIR`, or move the old store away first",
+        )
+    make_private_directory(directory)
+    index = source / INDEX_DIRECTORY
+    make_private_directory(directory / INDEX_DIRECTORY)
+    for path in sorted(index.glob("*.faiss")) if index.is_dir() else []:
+        shutil.copyfile(path, directory / INDEX_DIRECTORY / path.name)
+    aside = directory / f".{database_name}.restored"
+    shutil.copyfile(source / database_name, aside)
+    _sync_tree(directory)
+    aside.replace(directory / database_name)
+    sync_directory(directory)

@@ -1,0 +1,327 @@
+"""Checking a store against itself: what is damaged, what disagrees, and what would mend it. Never writes.
+
+The fast check compares structure and counts and the hashes of index files; the deep one recomputes every
+chunk's checksum, compares every vector of every segment with the one in SQLite by id, and lets FTS5 check its
+index against its rows. Counts alone prove nothing: two errors can cancel out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DatabaseError
+
+from ragstack.store import fulltext, integrity
+from ragstack.store import vectors as faiss_side
+from ragstack.store.database import bind_ids
+from ragstack.store.index import INDEX_DIRECTORY, read_vectors
+
+if TYPE_CHECKING:
+    from ragstack.store.database import AnyRow
+
+BATCH = 1_000
+"""Chunks whose texts and vectors are held in memory at once."""
+
+
+class Damage(StrEnum):
+    """What kind of thing is wrong, which decides what mends it."""
+
+    DATABASE = "database"
+    RELATION = "relation"
+    TEXT = "text"
+    CHUNK = "chunk"
+    FULL_TEXT = "full text"
+    SEGMENT = "segment"
+    STRAY_FILE = "stray file"
+
+
+REMEDIES = {
+    Damage.DATABASE: "restore a backup with `ragstack restore`, or ingest into a new store",
+    Damage.RELATION: "run `ragstack repair --apply`",
+    Damage.TEXT: "run `ragstack repair --apply`, then `ragstack ingest` to read the file again",
+    Damage.CHUNK: "run `ragstack repair --apply`, then `ragstack ingest` to read the file again",
+    Damage.FULL_TEXT: "run `ragstack repair --apply`",
+    Damage.SEGMENT: "run `ragstack repair --apply`",
+    Damage.STRAY_FILE: "none needed: the next writing command removes it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: what kind, where, how, and the document it belongs to if there is one."""
+
+    damage: Damage
+    subject: str
+    detail: str
+    document_id: int | None = None
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return REMEDIES[self.damage]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was checked and what was found; `chunks_checked` of `chunks` had their checksums recomputed."""
+
+    problems: tuple[Problem, ...]
+    documents: int
+    chunks: int
+    chunks_checked: int
+    segments: int
+    seed: int | None = None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is wrong (a stray file is not)."""
+        return all(problem.damage is Damage.STRAY_FILE for problem in self.problems)
+
+
+def verify(connection: Connection, directory: Path, *, share: float = 0.0, seed: int = 0) -> Verification:
+    """Check the committed state that `connection` sees.
+
+    `share` of the documents (0: none, 1: all) have their texts, chunks and vectors recomputed; a share
+    below 1 is drawn with `seed`. With any share the vectors in the segments and the full-text index are
+    checked too.
+    """
+    problems = list(_database_problems(connection))
+    if problems:
+        return Verification(tuple(problems), 0, 0, 0, 0)
+    problems += _relation_problems(connection)
+    problems += _segment_problems(connection, directory, deep=share > 0)
+    documents = [row[0] for row in connection.execute(text("SELECT id FROM documents ORDER BY id"))]
+    checked = 0
+    if share > 0:
+        problems += _full_text_problems(connection)
+        chosen = documents if share >= 1 else _sample(documents, share, seed)
+        for document_id in chosen:
+            found, count = _document_problems(connection, document_id)
+            problems += found
+            checked += count
+    return Verification(
+        problems=tuple(problems),
+        documents=len(documents),
+        chunks=_count(connection, "SELECT count(*) FROM chunks"),
+        chunks_checked=checked,
+        segments=_count(connection, "SELECT count(*) FROM segments WHERE retired_at IS NULL"),
+        seed=seed if 0 < share < 1 else None,
+    )
+
+
+def _sample(documents: Sequence[int], share: float, seed: int) -> list[int]:
+    size = min(len(documents), max(1, round(share * len(documents)))) if documents else 0
+    return sorted(random.Random(seed).sample(documents, size))  # noqa: S311 - a sample, not a secret
+
+
+def _count(connection: Connection, statement: str) -> int:
+    return int(connection.execute(text(statement)).scalar_one())
+
+
+def _database_problems(connection: Connection) -> Iterator[Problem]:
+    """What SQLite itself says of its file."""
+    try:
+        rows = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check(20)")]
+    except DatabaseError as error:
+        rows = [str(error.orig)]
+    for row in rows:
+        if row != "ok":
+            yield Problem(Damage.DATABASE, "ragstack.db", row)
+
+
+_RELATIONS = {
+    "chunks without a vector": "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT chunk_id FROM vectors)",
+    "vectors without a chunk": "SELECT count(*) FROM vectors WHERE chunk_id NOT IN (SELECT id FROM chunks)",
+    "documents without a structure": (
+        "SELECT count(*) FROM documents WHERE id NOT IN (SELECT document_id FROM document_structures)"
+    ),
+    "masked ids that are alive": (
+        "SELECT count(*) FROM dead_vectors WHERE chunk_id IN (SELECT id FROM chunks)"
+    ),
+    "stores described": "SELECT abs(count(*) - 1) FROM store_info",
+    "current generations beyond one": (
+        "SELECT max(0, count(*) - 1) FROM generations WHERE state = 'current'"
+    ),
+}
+
+_FULL_TEXT_RELATIONS = {
+    "chunks without a full-text row": (
+        f"SELECT count(*) FROM chunks WHERE id NOT IN (SELECT rowid FROM {fulltext.TABLE})"
+    ),
+    "full-text rows without a chunk": (
+        f"SELECT count(*) FROM {fulltext.TABLE} WHERE rowid NOT IN (SELECT id FROM chunks)"
+    ),
+}
+
+
+def _relation_problems(connection: Connection) -> Iterator[Problem]:
+    """Rows that must come together and do not."""
+    for broken in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+        yield Problem(Damage.RELATION, str(broken[0]), f"row {broken[1]} lacks its parent in {broken[2]}")
+    for damage, relations in ((Damage.RELATION, _RELATIONS), (Damage.FULL_TEXT, _FULL_TEXT_RELATIONS)):
+        for name, statement in relations.items():
+            number = _count(connection, statement)
+            if number:
+                yield Problem(damage, name, f"{number:,}")
+
+
+def _full_text_problems(connection: Connection) -> Iterator[Problem]:
+    """The check of FTS5 needs a write statement, so it runs on a connection of its own, rolled back."""
+    path = connection.exec_driver_sql("PRAGMA database_list").fetchone()
+    assert path is not None
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(str(path[2]), isolation_level=None)) as other:
+        other.execute("BEGIN")
+        try:
+            other.execute(
+                f"INSERT INTO {fulltext.TABLE}({fulltext.TABLE}, rank) VALUES ('integrity-check', 1)"
+            )
+        except sqlite3.DatabaseError as error:
+            if "readonly" not in str(error) and "locked" not in str(error):
+                yield Problem(Damage.FULL_TEXT, fulltext.TABLE, str(error))
+        finally:
+            other.execute("ROLLBACK")
+
+
+# ------------------------------------------------------------------------- segments
+
+
+def _segment_problems(connection: Connection, directory: Path, *, deep: bool) -> Iterator[Problem]:
+    rows = connection.execute(
+        text(
+            "SELECT s.*, g.dimension FROM segments s JOIN generations g ON g.id = s.generation_id "
+            "ORDER BY s.id"
+        )
+    ).all()
+    for row in rows:
+        path = directory / INDEX_DIRECTORY / row.file
+        problem = _file_problem(path, row)
+        if problem is None and row.retired_at is None:
+            problem = _coverage_problem(connection, path, row, deep=deep)
+        if problem is not None:
+            yield Problem(Damage.SEGMENT, row.file, problem)
+    named = {row.file for row in rows}
+    for path in sorted((directory / INDEX_DIRECTORY).glob("*")):
+        if path.is_file() and path.name not in named:
+            yield Problem(Damage.STRAY_FILE, path.name, "no manifest row names it")
+
+
+def _file_problem(path: Path, row: AnyRow) -> str | None:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if len(data) != row.bytes:
+        return f"has {len(data):,} bytes instead of {row.bytes:,}"
+    if hashlib.sha256(data).hexdigest() != row.sha256:
+        return "does not have the sha256 of its manifest"
+    return None
+
+
+def _coverage_problem(connection: Connection, path: Path, row: AnyRow, *, deep: bool) -> str | None:
+    """Whether a segment holds exactly the chunks of its range: the live ones and the masked ones."""
+    bound = {"generation": row.generation_id, "first": row.first_chunk_id, "last": row.last_chunk_id}
+    live = "SELECT id FROM chunks WHERE generation_id = :generation AND id BETWEEN :first AND :last"
+    dead = (
+        "SELECT chunk_id FROM dead_vectors WHERE generation_id = :generation "
+        "AND chunk_id BETWEEN :first AND :last"
+    )
+    expected = {r[0] for r in connection.execute(text(f"{live} UNION ALL {dead}"), bound)}
+    if len(expected) != row.vectors:
+        return f"its manifest counts {row.vectors:,} vectors, the database {len(expected):,}"
+    if not deep:
+        return None
+    try:
+        segment = faiss_side.deserialize(path.read_bytes(), row.kind, row.dimension)
+    except ValueError as error:
+        return f"cannot be loaded ({error})"
+    if set(segment.ids.tolist()) != expected:
+        return "holds other ids than the database"
+    return _vector_problem(connection, segment, row)
+
+
+def _vector_problem(connection: Connection, segment: faiss_side.VectorSegment, row: AnyRow) -> str | None:
+    ids, rows = read_vectors(
+        connection, row.generation_id, row.dimension, first=row.first_chunk_id, last=row.last_chunk_id
+    )
+    position = {chunk_id: at for at, chunk_id in enumerate(segment.ids.tolist())}
+    held = segment.vectors()[[position[chunk_id] for chunk_id in ids.tolist()]] if len(ids) else rows
+    different = np.flatnonzero(~segment.agrees(held, rows))
+    return f"{len(different):,} vectors differ from the database" if len(different) else None
+
+
+# ------------------------------------------------------------------------ documents
+
+
+def _document_problems(connection: Connection, document_id: int) -> tuple[list[Problem], int]:
+    """What is wrong with a document's text, chunks, vectors and full-text rows; its number of chunks."""
+    row = connection.execute(
+        text("SELECT path, characters, text_hash FROM documents WHERE id = :id"), {"id": document_id}
+    ).one()
+    subject = f"document {document_id} ({row.path})"
+    try:
+        blocks = connection.execute(
+            text('SELECT start, "end", text FROM text_blocks WHERE document_id = :id ORDER BY start'),
+            {"id": document_id},
+        ).all()
+        body = "".join(block.text for block in blocks)
+    except (DatabaseError, UnicodeDecodeError) as error:
+        return [Problem(Damage.TEXT, subject, f"its text cannot be read ({error})", document_id)], 0
+    problems = []
+    if len(body) != row.characters or integrity.text_hash(body) != row.text_hash:
+        problems.append(Problem(Damage.TEXT, subject, "its text does not have its hash", document_id))
+    if any(block.end - block.start != len(block.text) for block in blocks):
+        problems.append(Problem(Damage.TEXT, subject, "its text blocks have wrong offsets", document_id))
+    chunk_ids = [
+        r[0]
+        for r in connection.execute(
+            text("SELECT id FROM chunks WHERE document_id = :id ORDER BY id"), {"id": document_id}
+        )
+    ]
+    for at in range(0, len(chunk_ids), BATCH):
+        problems += _chunk_problems(connection, chunk_ids[at : at + BATCH], body, subject, document_id)
+    return problems, len(chunk_ids)
+
+
+def _chunk_problems(
+    connection: Connection, chunk_ids: Sequence[int], body: str, subject: str, document_id: int
+) -> Iterator[Problem]:
+    statement = (
+        'SELECT c.id, c.document_id, c.generation_id, c.start, c."end", c.checksum, v.vector, '
+        "f.body, f.pairs FROM chunks c JOIN vectors v ON v.chunk_id = c.id "
+        f"LEFT JOIN {fulltext.TABLE} f ON f.rowid = c.id "
+        "WHERE c.id IN (SELECT value FROM json_each(:ids))"
+    )
+    try:
+        rows = connection.execute(text(statement), {"ids": bind_ids(chunk_ids)}).all()
+    except (DatabaseError, UnicodeDecodeError) as error:
+        yield Problem(Damage.CHUNK, subject, f"its chunks cannot be read ({error})", document_id)
+        return
+    for row in rows:
+        chunk_text = body[row.start : row.end]
+        checksum = integrity.chunk_checksum(
+            chunk_id=row.id,
+            document_id=row.document_id,
+            generation_id=row.generation_id,
+            start=row.start,
+            end=row.end,
+            body=chunk_text,
+            vector=row.vector,
+        )
+        if checksum != row.checksum:
+            detail = f"chunk {row.id} does not have its checksum (text, span or vector changed)"
+            yield Problem(Damage.CHUNK, subject, detail, document_id)
+        if row.body != chunk_text or row.pairs != fulltext.character_pairs(chunk_text):
+            detail = f"the full-text row of chunk {row.id} has another text"
+            yield Problem(Damage.FULL_TEXT, subject, detail, document_id)
