@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from ragstack.ingestion.batch import DocumentBatch
     from ragstack.ingestion.observer import IngestObserver
+    from ragstack.records import FloatArray
     from ragstack.store.catalog import SourceInfo
     from ragstack.store.generations import IndexGeneration
     from ragstack.store.snapshot import Snapshot
@@ -312,17 +313,28 @@ class RAGSystem:
     def retrieve(self, query: str, top_k: int = 5, *, where: Filter = _EVERYTHING) -> list[Hit]:
         """The `top_k` chunks that answer `query` best, best first; each unpacks as `(text, score)`."""
         with self.store.read() as snapshot:
-            return self._retrieve(snapshot, query, top_k, where)
+            return self._retrieve(snapshot, query, self._embedded(snapshot, query), top_k, where)
 
-    def _retrieve(self, snapshot: Snapshot, query: str, limit: int, where: Filter) -> list[Hit]:
-        from ragstack.retrieval.search import retrieve
+    def _embedded(self, snapshot: Snapshot, question: str) -> FloatArray | None:
+        """The question's vector, shape (dimension,); None in a store that has no documents yet."""
         from ragstack.store.generations import current_generation, require_same_embedder
 
+        if not question.strip():
+            raise UsageError("the question is empty", hint='ask something, as in `ragstack ask "What ...?"`')
         generation = current_generation(snapshot.connection)
         if generation is None:
-            return []
+            return None
         require_same_embedder(generation, self.embedder.fingerprint)
-        return retrieve(snapshot, self.embedder, query, limit=limit, where=where)
+        return self.embedder.embed_query(question)
+
+    def _retrieve(
+        self, snapshot: Snapshot, question: str, vector: FloatArray | None, limit: int, where: Filter
+    ) -> list[Hit]:
+        from ragstack.retrieval.search import retrieve
+
+        if vector is None:
+            return []
+        return retrieve(snapshot, question, vector, limit=limit, where=where)
 
     def ask(
         self,
@@ -342,34 +354,43 @@ class RAGSystem:
         `budget` caps the passages directly. With `abstain` an answer without evidence is not given:
         `Answer.found` is false then. Raises BudgetError when the question alone does not fit.
         """
-        from ragstack.answering.extractive import answer_extractively
+        from ragstack.answering.extractive import NOT_FOUND, answer_extractively
         from ragstack.context.frames import PrintedFrame
-        from ragstack.context.ledger import close_ledger, open_ledger
+        from ragstack.context.ledger import close_ledger, explain, open_ledger
         from ragstack.context.packing import pack
         from ragstack.context.readers import extractive_reader
 
         with self.store.read() as snapshot:
-            hits = self._retrieve(snapshot, question, top_k or CANDIDATES, where)
+            vector = self._embedded(snapshot, question)
+            hits = self._retrieve(snapshot, question, vector, top_k or CANDIDATES, where)
             reader = extractive_reader(self.embedder.tokenizer, window or DEFAULT_WINDOW)
             frame = PrintedFrame(question)
             ledger = open_ledger(reader, frame, reserve=reserve, budget=budget)
             packing = pack(hits, ledger.passage_budget, source=snapshot, frame=frame, counter=reader.counter)
-            return answer_extractively(
-                question,
-                packing.passages,
-                hits=hits,
-                ledger=close_ledger(ledger, packing),
-                embedder=self.embedder,
-                source=snapshot,
-                abstain=abstain,
+            ledger = close_ledger(ledger, packing)
+            answer = answer_extractively(
+                question, packing.passages, self.embedder, snapshot, question_vector=vector, abstain=abstain
             )
+        unpacked = bool(hits) and not packing.passages
+        return Answer(
+            question=question,
+            text=" ".join(explain(ledger)) if unpacked else answer.text or NOT_FOUND,
+            found=answer.found,
+            passages=packing.passages,
+            citations=answer.citations,
+            hits=tuple(hits),
+            ledger=ledger,
+        )
 
     def generate_with_retrieval(self, query: str, max_length: int | None = None) -> str:
-        """The answer to `query` as text of at most `max_length` characters, cut at a sentence."""
-        from ragstack.answering.extractive import shorten
+        """The answer to `query` as text of at most `max_length` characters, cut at a sentence if one fits."""
+        from ragstack.chunking.sentences import sentence_spans
 
         text = self.ask(query).text
-        return text if max_length is None else shorten(text, max_length)
+        if max_length is None or len(text) <= max_length:
+            return text
+        ends = [end for _, end in sentence_spans(text) if end <= max_length]
+        return text[: ends[-1] if ends else max_length].rstrip()
 
 
 def _absolute(path: Path | str) -> str:

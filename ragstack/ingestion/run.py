@@ -22,6 +22,7 @@ from ragstack.ingestion.survey import (
     is_same_failure,
     is_same_reader,
     is_unchanged,
+    place_at,
     reader_identity,
     survey,
     title_from_path,
@@ -88,6 +89,11 @@ class Ingest:
     # ------------------------------------------------------------------ one path
 
     def _survey(self, path: Path) -> Survey:
+        """Make sure of the source first: a new one may take over documents that the survey must know of."""
+        if self.writer is not None and (path.exists() or path.is_symlink()):
+            with self.connect() as connection:
+                place, _ = place_at(connection, path)
+            self.writer.ensure_source(place)
         with self.connect() as connection:
             return survey(connection, path, self.excluded)
 
@@ -95,8 +101,6 @@ class Ingest:
         found = self._survey(path)
         self.observer.started(len(found.found))
         source_id = found.place.source_id or -1
-        if self.writer is not None and not found.missing:
-            source_id = self.writer.ensure_source(found.place)
         self._tally.skipped.extend(found.skipped.items())
         for name, reason in found.failed.items():
             self._fail(source_id, name, reason, _NOTHING)

@@ -1,4 +1,4 @@
-"""The path of one question: embed it, ask both searches, fuse, and return hits with all their evidence."""
+"""From an embedded question to hits: ask both searches, fuse, and return hits with all their evidence."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ragstack.errors import UsageError
-from ragstack.records import Candidate, ChunkSearch, Embedder, Filter, Hit
+from ragstack.records import Candidate, ChunkSearch, Filter, Hit
 from ragstack.retrieval.fusion import convex_combination
 
 if TYPE_CHECKING:
@@ -20,21 +20,18 @@ _EVERYTHING = Filter()
 
 def retrieve(
     search: ChunkSearch,
-    embedder: Embedder,
     question: str,
+    vector: FloatArray,
     *,
     limit: int,
     where: Filter = _EVERYTHING,
 ) -> list[Hit]:
     """The `limit` best chunks for `question` among those that `where` lets through, best first.
 
-    Raises UsageError for a blank question or a limit below 1.
+    `vector`, of shape (dimension,), is the embedded question. Raises UsageError for a limit below 1.
     """
-    if not question.strip():
-        raise UsageError("the question is empty", hint='ask something, as in `ragstack ask "What ...?"`')
     if limit < 1:
         raise UsageError(f"the number of hits must be at least 1, not {limit}", hint="raise `--top-k`")
-    vector = embedder.embed_query(question)
     depth = max(limit, MIN_CANDIDATES)
     dense = search.dense_candidates(vector, depth, where)
     lexical = search.lexical_candidates(question, depth, where)

@@ -206,7 +206,7 @@ def test_a_damaged_segment_is_made_anew_and_the_bad_file_set_aside(filled: Fille
     _fill(filled, "abcd")
     filled.publish()
     [path] = _files(filled)
-    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     damaged = path.read_bytes()
     warnings: list[str] = []
     with Store.open(filled.store.directory, warn=warnings.append) as fresh:
