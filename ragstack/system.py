@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
     from ragstack.records import FloatArray
     from ragstack.store.catalog import SourceInfo
     from ragstack.store.generations import IndexGeneration
+    from ragstack.store.maintenance import Repair
     from ragstack.store.snapshot import Snapshot
     from ragstack.store.store import Store
+    from ragstack.store.verification import Verification
     from ragstack.store.writer import Writer
 
 CANDIDATES = 50
@@ -307,6 +310,115 @@ class RAGSystem:
         """Remove a source with all its documents; returns how many there were."""
         with self.store.write() as writer:
             return writer.remove_source(_absolute(root))
+
+    def remove_document(self, path_or_id: Path | str | int) -> int:
+        """Remove one document, named by its id, its file or the name it was added under; returns its id.
+
+        A file that still exists comes back with the next ingest of its folder.
+        """
+        with self.store.write() as writer:
+            with self.store.read() as snapshot:
+                document_id = snapshot.find_document(path_or_id)
+            writer.remove_documents([document_id])
+        return document_id
+
+    def reembed(
+        self,
+        *,
+        model: str | None = None,
+        embedder: Embedder | None = None,
+        chunk_size: int | None = None,
+        overlap: int | None = None,
+        observer: IngestObserver | None = None,
+    ) -> int:
+        """Make the index anew from the stored texts with another model or other chunker settings.
+
+        What is left out stays as it is. The old index answers until the new one is complete; an interrupted
+        run is continued by the same call. Returns the number of documents that were embedded in this run.
+        """
+        from ragstack.embedding.fingerprint import probe_vectors
+        from ragstack.embedding.open import open_embedder
+        from ragstack.ingestion.observer import SilentObserver
+        from ragstack.ingestion.reembed import reembed
+
+        generation = self.generation
+        if generation is None:
+            raise UsageError("the store is empty", hint="run `ragstack ingest FOLDER` first")
+        if embedder is None:
+            name = model or generation.fingerprint.name
+            embedder = open_embedder(name, offline=self._offline, announce=self._announce)
+        settings = replace(
+            generation.settings,
+            size=chunk_size or generation.settings.size,
+            overlap=generation.settings.overlap if overlap is None else overlap,
+        )
+        if embedder.fingerprint.key == generation.fingerprint.key and settings == generation.settings:
+            return 0
+        with self.store.write() as writer:
+            done = reembed(
+                writer,
+                self.store.read,
+                embedder,
+                settings,
+                probe_vectors(embedder),
+                observer or SilentObserver(),
+            )
+        self._given_embedder = embedder
+        self.__dict__.pop("embedder", None)
+        return done
+
+    # ---------------------------------------------------------------------- upkeep
+
+    def verify(self, *, share: float = 0.0, seed: int = 0) -> Verification:
+        """Check the store against itself: quickly, or (`share` of the documents) down to every byte."""
+        from ragstack.store.verification import verify
+
+        with self.store.read(healing=False) as snapshot:
+            return verify(snapshot.connection, self.store.directory, share=share, seed=seed)
+
+    def repair(self, *, apply: bool = False) -> tuple[Verification, list[Repair], Path | None]:
+        """What is wrong, what mends it, and (`apply`) mend it after a backup, whose path is returned."""
+        from ragstack.store import maintenance
+        from ragstack.store.verification import verify
+
+        with self.store.write(healing=False) as writer:
+            with self.store.read(healing=False) as snapshot:
+                found = verify(snapshot.connection, self.store.directory, share=1.0)
+            repairs = maintenance.plan_repairs(found.problems)
+            if not apply or not repairs:
+                return found, repairs, None
+            saved = maintenance.backup(
+                self.store.database,
+                self.store.directory,
+                maintenance.new_backup_directory(self.store.directory),
+            )
+            maintenance.repair(writer.engine, self.store.directory, found.problems)
+        return found, repairs, saved
+
+    def purge(self) -> None:
+        """Make sure that nothing of deleted documents is left in any file of the store."""
+        from ragstack.store import maintenance
+
+        with self.store.write() as writer:
+            generation = writer.generation()
+            ids = [generation.id] if generation else []
+            maintenance.purge(writer.engine, self.store.directory, ids)
+
+    def backup(self, destination: Path | str) -> Path:
+        """Copy the store, as of one moment, into the new directory `destination`, while others may write."""
+        from ragstack.store import maintenance
+
+        target = Path(destination).expanduser()
+        return maintenance.backup(self.store.database, self.store.directory, target)
+
+    @classmethod
+    def restore(cls, backup: Path | str, path: Path | str) -> Self:
+        """Make a store at `path`, where there is none, from a backup, and open it."""
+        from ragstack.store import maintenance
+        from ragstack.store.store import DATABASE
+
+        maintenance.restore(Path(backup).expanduser(), DATABASE, Path(path).expanduser())
+        return cls.open(path, create=False)
 
     # ------------------------------------------------------------------- questions
 

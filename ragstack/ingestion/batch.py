@@ -7,7 +7,7 @@ documents come, nor for what becomes of files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,12 +57,17 @@ class Committed:
 
 @dataclass(slots=True)
 class DocumentBatch:
-    """Collects documents, and embeds and commits them when there are enough of them."""
+    """Collects documents, and embeds and commits them when there are enough of them.
+
+    `commit` is given a document and its vectors, shape (chunks, dimension), and returns the document's id; by
+    default it stores the document whole.
+    """
 
     writer: Writer
     embedder: Embedder
     generation: IndexGeneration
     progress: Callable[[int], None]
+    commit: Callable[[PendingDocument, FloatArray], int] | None = None
     _waiting: list[PendingDocument] = field(default_factory=list)
 
     def add(self, pending: PendingDocument) -> Iterator[Committed]:
@@ -75,17 +80,7 @@ class DocumentBatch:
             overhead=self.embedder.document_overhead,
         )
         self._waiting.append(
-            PendingDocument(
-                source_id=pending.source_id,
-                path=pending.path,
-                document=pending.document,
-                content_hash=pending.content_hash,
-                stat=pending.stat,
-                read_at_ns=pending.read_at_ns,
-                replaces=pending.replaces,
-                chunks=chunks,
-                hashes=[input_hash(chunk.embedding_text) for chunk in chunks],
-            )
+            replace(pending, chunks=chunks, hashes=[input_hash(chunk.embedding_text) for chunk in chunks])
         )
         waiting_chunks = sum(len(waiting.chunks) for waiting in self._waiting)
         if waiting_chunks >= FLUSH_CHUNKS or len(self._waiting) >= FLUSH_DOCUMENTS:
@@ -134,18 +129,19 @@ class DocumentBatch:
         embedded = sum(fresh.pop(digest, False) for digest in pending.hashes)
         dimension = self.generation.fingerprint.dimension
         rows = [vectors[digest] for digest in pending.hashes]
-        document_id = self.writer.put_document(
-            IncomingDocument(
-                source_id=pending.source_id,
-                path=pending.path,
-                document=pending.document,
-                content_hash=pending.content_hash,
-                stat=pending.stat,
-                read_at_ns=pending.read_at_ns,
-                chunks=pending.chunks,
-                vectors=np.stack(rows) if rows else np.empty((0, dimension), np.float32),
-            ),
-            self.generation,
-            replaces=pending.replaces,
+        stacked = np.stack(rows) if rows else np.empty((0, dimension), np.float32)
+        commit = self.commit or self._put_document
+        return Committed(pending, commit(pending, stacked), embedded)
+
+    def _put_document(self, pending: PendingDocument, vectors: FloatArray) -> int:
+        incoming = IncomingDocument(
+            source_id=pending.source_id,
+            path=pending.path,
+            document=pending.document,
+            content_hash=pending.content_hash,
+            stat=pending.stat,
+            read_at_ns=pending.read_at_ns,
+            chunks=pending.chunks,
+            vectors=vectors,
         )
-        return Committed(pending, document_id, embedded)
+        return self.writer.put_document(incoming, self.generation, replaces=pending.replaces)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, func, select
@@ -140,6 +141,24 @@ def document(connection: Connection, generation_id: int, document_id: int) -> Do
             hint="run `ragstack inspect documents` to list what is there",
         )
     return _document_info(row)
+
+
+def find_document(connection: Connection, name: str) -> int:
+    """The id of the document whose file or name is `name`; NotInStoreError unless there is exactly one."""
+    absolute = Path(name).expanduser().absolute().as_posix()
+    rows = connection.execute(
+        select(StoredDocument.id, StoredDocument.path, Source.root).join(
+            Source, Source.id == StoredDocument.source_id
+        )
+    ).all()
+    exact = [row.id for row in rows if row.root and f"{row.root.rstrip('/')}/{row.path}" == absolute]
+    found = exact or [row.id for row in rows if row.path == name]
+    if len(found) == 1:
+        return int(found[0])
+    several = f"{len(found)} documents are" if found else "no document is"
+    raise NotInStoreError(
+        f"{several} called `{name}`", hint="run `ragstack inspect documents` and name it by its id"
+    )
 
 
 def sources(connection: Connection) -> list[SourceInfo]:

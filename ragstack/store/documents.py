@@ -196,6 +196,15 @@ def insert_chunks(
     fulltext.insert_rows(connection, search_rows)
 
 
+def delete_chunks(connection: Connection, chunk_ids: Sequence[int]) -> None:
+    """Delete chunks with their vectors and full-text rows; their vectors in segments are masked."""
+    bound = {"gone": bind_ids(chunk_ids)}
+    statement = select(ChunkRow.id, ChunkRow.generation_id).where(ChunkRow.id.in_(ids_in("gone")))
+    _mask(connection, [(row[0], row[1]) for row in connection.execute(statement, bound)])
+    fulltext.delete_rows(connection, chunk_ids)
+    connection.execute(delete(ChunkRow).where(ChunkRow.id.in_(ids_in("gone"))), bound)
+
+
 def delete_documents(connection: Connection, document_ids: Iterable[int]) -> None:
     """Delete documents with everything that belongs to them; their vectors in segments are masked."""
     ids = list(document_ids)
@@ -220,6 +229,8 @@ def _delete_contents(connection: Connection, document_ids: list[int]) -> None:
 
 def _mask(connection: Connection, chunks: list[tuple[int, int]]) -> None:
     """Note the chunks that published segments hold, so that searches leave them out."""
+    if not chunks:
+        return
     covered: dict[int, int] = {}
     for generation_id, last in connection.execute(
         select(Segment.generation_id, Segment.last_chunk_id).where(Segment.retired_at.is_(None))

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.engine import Connection
 
 from ragstack.errors import EmbedderMismatchError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ragstack.records import FloatArray
 
 CURRENT = "current"
+BUILDING = "building"
+RETIRED = "retired"
 
 SAME_MODEL_COSINE = 0.999
 """Two runtimes of one model agree to at least this on the probe texts (other precision, other kernels)."""
@@ -37,7 +39,16 @@ class IndexGeneration:
 
 def current_generation(connection: Connection) -> IndexGeneration | None:
     """The generation that is searched; None in a store that never held a document."""
-    row = connection.execute(select(*Generation.__table__.columns).where(Generation.state == CURRENT)).first()
+    return _generation_in(connection, CURRENT)
+
+
+def building_generation(connection: Connection) -> IndexGeneration | None:
+    """The generation that a re-embedding began and has not finished."""
+    return _generation_in(connection, BUILDING)
+
+
+def _generation_in(connection: Connection, state: str) -> IndexGeneration | None:
+    row = connection.execute(select(*Generation.__table__.columns).where(Generation.state == state)).first()
     if row is None:
         return None
     return IndexGeneration(
@@ -62,12 +73,17 @@ def _probe_count(probe: bytes, dimension: int) -> int:
 
 
 def create_generation(
-    connection: Connection, fingerprint: Fingerprint, settings: ChunkerSettings, probe: FloatArray
+    connection: Connection,
+    fingerprint: Fingerprint,
+    settings: ChunkerSettings,
+    probe: FloatArray,
+    *,
+    state: str = CURRENT,
 ) -> int:
-    """Make the first generation of a store; returns its id."""
+    """Make a generation; returns its id."""
     result = connection.execute(
         insert(Generation).values(
-            state=CURRENT,
+            state=state,
             fingerprint_key=fingerprint.key,
             fingerprint=json.dumps(asdict(fingerprint), ensure_ascii=False),
             dimension=fingerprint.dimension,
@@ -81,6 +97,22 @@ def create_generation(
         )
     )
     return int(result.inserted_primary_key[0])  # type: ignore[index] # one row, one key
+
+
+def switch_generation(connection: Connection, generation_id: int) -> None:
+    """Search `generation_id` from now on, and retire what was searched before."""
+    connection.execute(update(Generation).where(Generation.state == CURRENT).values(state=RETIRED))
+    connection.execute(update(Generation).where(Generation.id == generation_id).values(state=CURRENT))
+
+
+def retired_generations(connection: Connection) -> list[int]:
+    """Generations that are no longer searched and wait to be deleted."""
+    return list(connection.execute(select(Generation.id).where(Generation.state == RETIRED)).scalars())
+
+
+def retire_generation(connection: Connection, generation_id: int) -> None:
+    """Give up a generation that was being built."""
+    connection.execute(update(Generation).where(Generation.id == generation_id).values(state=RETIRED))
 
 
 def require_same_embedder(generation: IndexGeneration, fingerprint: Fingerprint) -> None:
@@ -97,7 +129,7 @@ def require_same_embedder(generation: IndexGeneration, fingerprint: Fingerprint)
     raise EmbedderMismatchError(
         f"the store was built with the embedder `{stored.name}`, not with this `{fingerprint.name}` "
         f"(different: {', '.join(differing)})",
-        hint=f"use `--model {stored.name}`, or ingest into a new store with `--store DIR`",
+        hint=f"use `--model {stored.name}`, or run `ragstack reembed --model {fingerprint.name}`",
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
 
 from ragstack.errors import StoreError, UsageError
-from ragstack.store import fulltext, segments
+from ragstack.store import documents, fulltext, segments
 from ragstack.store.clock import now
 from ragstack.store.database import checkpoint
 from ragstack.store.files import make_private_directory, sync_directory
@@ -101,8 +101,9 @@ def _mend_relations(connection: Connection) -> None:
     ).scalars()
     for document_id in list(incomplete):
         mark_for_reading(connection, document_id)
+    lost = connection.execute(text("SELECT id FROM chunks WHERE id NOT IN (SELECT chunk_id FROM vectors)"))
+    documents.delete_chunks(connection, list(lost.scalars()))
     for statement in (
-        "DELETE FROM chunks WHERE id NOT IN (SELECT chunk_id FROM vectors)",
         "DELETE FROM vectors WHERE chunk_id NOT IN (SELECT id FROM chunks)",
         "DELETE FROM dead_vectors WHERE chunk_id IN (SELECT id FROM chunks)",
         "INSERT OR IGNORE INTO document_structures(document_id, elements) SELECT id, '[]' FROM documents",

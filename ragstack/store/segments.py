@@ -195,6 +195,7 @@ def rebuild(engine: Engine, directory: Path, file: str) -> None:
     plan = _Plan([_Live(row, row.vectors)], row.first_chunk_id, row.last_chunk_id)
     _carry_out(engine, directory, row.generation_id, row.dimension, plan)
     quarantine(directory, file)
+    remove_retired(engine, directory)
 
 
 def rewrite_all(engine: Engine, directory: Path, generation_id: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -193,6 +194,12 @@ class Snapshot:
     def document_info(self, document_id: int) -> DocumentInfo:
         """All but the text of a document; NotInStoreError if it is gone."""
         return catalog.document(self.connection, self._generation_id, document_id)
+
+    def find_document(self, path_or_id: Path | str | int) -> int:
+        """The id of a document given by its id, its file, its path within a source, or its name."""
+        if isinstance(path_or_id, int) or (isinstance(path_or_id, str) and path_or_id.isdecimal()):
+            return self.document_info(int(path_or_id)).document_id
+        return catalog.find_document(self.connection, str(path_or_id))
 
     @property
     def _generation_id(self) -> int:

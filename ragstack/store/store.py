@@ -25,7 +25,7 @@ from ragstack.store.index import INDEX_DIRECTORY, VectorIndex, load_index
 from ragstack.store.models import StoreInfo
 from ragstack.store.segments import published_files, rebuild, remove_strays
 from ragstack.store.snapshot import Snapshot
-from ragstack.store.writer import Writer
+from ragstack.store.writer import Writer, drop_retired_generations
 
 DATABASE = "ragstack.db"
 
@@ -91,15 +91,16 @@ class Store:
         return self._reader
 
     @contextmanager
-    def read(self) -> Iterator[Snapshot]:
+    def read(self, *, healing: bool = True) -> Iterator[Snapshot]:
         """One committed state of the store; the vector index is brought up to it.
 
-        Index files that were found damaged are made anew afterwards, if no other process is writing.
+        With `healing`, index files that were found damaged are made anew afterwards, if no other process is
+        writing.
         """
         with damage_reported(self.database), self._reading_engine().begin() as connection:
             index = self._index_for(connection)
             yield Snapshot(connection, index)
-        if index is not None and index.damaged:
+        if healing and index is not None and index.damaged:
             self._heal_in_passing()
 
     def _heal_in_passing(self) -> None:
@@ -133,13 +134,18 @@ class Store:
             return loaded
 
     @contextmanager
-    def write(self, *, wait_seconds: float = WAIT_SECONDS) -> Iterator[Writer]:
-        """The right to change the store, held by one process at a time."""
+    def write(self, *, wait_seconds: float = WAIT_SECONDS, healing: bool = True) -> Iterator[Writer]:
+        """The right to change the store, held by one process at a time.
+
+        With `healing`, what a crash left behind is cleaned up first.
+        """
         with writer_lock(self.directory, wait_seconds=wait_seconds), damage_reported(self.database):
             engine = open_engine(self.database, writable=True)
             try:
-                remove_strays(engine, self.directory)
-                self._heal(engine)
+                if healing:
+                    remove_strays(engine, self.directory)
+                    self._heal(engine)
+                    drop_retired_generations(engine, self.directory)
                 yield Writer(engine, self.directory)
                 checkpoint(engine)
             finally:

@@ -18,15 +18,25 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection, Engine
 
 from ragstack.errors import NotInStoreError, UsageError
-from ragstack.records import ChunkerSettings, FileStat, Fingerprint
+from ragstack.records import Chunk, ChunkerSettings, FileStat, Fingerprint
 from ragstack.store import documents, segments
 from ragstack.store.clock import now
 from ragstack.store.documents import IncomingDocument
-from ragstack.store.generations import IndexGeneration, create_generation, current_generation
+from ragstack.store.generations import (
+    BUILDING,
+    IndexGeneration,
+    building_generation,
+    create_generation,
+    current_generation,
+    retire_generation,
+    retired_generations,
+    switch_generation,
+)
 from ragstack.store.index import count_chunks
 from ragstack.store.models import (
     ChunkRow,
     Failure,
+    Generation,
     IngestRun,
     Segment,
     Source,
@@ -80,6 +90,53 @@ class Writer:
         made = self.generation()
         assert made is not None
         return made
+
+    def begin_generation(
+        self, fingerprint: Fingerprint, settings: ChunkerSettings, probe: FloatArray
+    ) -> IndexGeneration:
+        """The generation to build beside the current one; an unfinished one of the same kind is continued."""
+        with self.engine.begin() as connection:
+            begun = building_generation(connection)
+            if begun and begun.fingerprint.key == fingerprint.key and begun.settings == settings:
+                return begun
+            if begun:
+                retire_generation(connection, begun.id)
+            create_generation(connection, fingerprint, settings, probe, state=BUILDING)
+            made = building_generation(connection)
+        assert made is not None
+        return made
+
+    def documents_without_chunks(self, generation: IndexGeneration) -> list[int]:
+        """Ids of the documents that a generation being built lacks (and of those without any text)."""
+        held = select(ChunkRow.document_id).where(ChunkRow.generation_id == generation.id)
+        with self.engine.connect() as connection:
+            statement = select(StoredDocument.id).where(StoredDocument.id.not_in(held))
+            return list(connection.execute(statement.order_by(StoredDocument.id)).scalars())
+
+    def put_chunks(
+        self,
+        document_id: int,
+        title: str | None,
+        chunks: Sequence[Chunk],
+        vectors: FloatArray,
+        generation: IndexGeneration,
+    ) -> None:
+        """Commit the chunks of a stored document in a generation that is being built."""
+        with self.engine.begin() as connection:
+            documents.insert_chunks(
+                connection,
+                document_id=document_id,
+                generation_id=generation.id,
+                title=title,
+                chunks=chunks,
+                vectors=vectors,
+            )
+
+    def switch_generation(self, generation: IndexGeneration) -> None:
+        """Search the finished generation from now on, and delete what was searched before."""
+        with self._transaction() as connection:
+            switch_generation(connection, generation.id)
+        drop_retired_generations(self.engine, self.directory)
 
     def known_vectors(self, generation: IndexGeneration, hashes: Sequence[bytes]) -> dict[bytes, FloatArray]:
         """Vectors of inputs that were embedded before, by input hash."""
@@ -231,6 +288,40 @@ class Writer:
                     started_at=started_at, finished_at=now(), summary=json.dumps(dict(summary))
                 )
             )
+
+
+DROP_BATCH = 2_000
+"""Chunks of a retired generation deleted in one transaction, so that readers and disk are not held up."""
+
+
+def drop_retired_generations(engine: Engine, directory: Path) -> None:
+    """Delete the chunks, files and rows of generations that are no longer searched; safe to interrupt."""
+    with engine.connect() as connection:
+        retired = retired_generations(connection)
+    for generation_id in retired:
+        with engine.begin() as connection:
+            connection.execute(
+                update(Segment)
+                .where(Segment.generation_id == generation_id, Segment.retired_at.is_(None))
+                .values(retired_at=now())
+            )
+        segments.remove_retired(engine, directory)
+        while _drop_some(engine, generation_id):
+            pass
+        with engine.begin() as connection:
+            connection.execute(delete(Generation).where(Generation.id == generation_id))
+
+
+def _drop_some(engine: Engine, generation_id: int) -> bool:
+    with engine.begin() as connection:
+        ids = list(
+            connection.execute(
+                select(ChunkRow.id).where(ChunkRow.generation_id == generation_id).limit(DROP_BATCH)
+            ).scalars()
+        )
+        if ids:
+            documents.delete_chunks(connection, ids)
+    return bool(ids)
 
 
 def _forget_failure(connection: Connection, source_id: int, path: str) -> None:
