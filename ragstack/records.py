@@ -323,8 +323,8 @@ class Hit:
     """A retrieved chunk: what was found, where, and by which evidence. Unpacks as `(text, score)`.
 
     `score` is the fused score (higher is better, comparable within one query only); `dense_score` is the
-    cosine of question and chunk; `lexical_score` is BM25 (higher is better). A rank or score is None when
-    that search did not return the chunk.
+    cosine of question and chunk; `lexical_score` is BM25 (higher is better). A rank is None when that search
+    did not return the chunk; the cosine is known all the same.
     """
 
     chunk: StoredChunk

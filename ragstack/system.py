@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ragstack.config import DEFAULT_CHUNK_SIZE, DEFAULT_OVERLAP, DEFAULT_WINDOW
+from ragstack.config import DEFAULT_CHUNK_SIZE, DEFAULT_WINDOW, default_overlap
 from ragstack.errors import EmbedderMismatchError, UsageError
 from ragstack.records import (
     Answer,
@@ -291,7 +291,7 @@ class RAGSystem:
 
     def _chunker_settings(self) -> ChunkerSettings:
         size = self._chunk_size or DEFAULT_CHUNK_SIZE
-        overlap = self._overlap if self._overlap is not None else min(DEFAULT_OVERLAP, size // 2)
+        overlap = self._overlap if self._overlap is not None else default_overlap(size)
         return ChunkerSettings(size=size, overlap=overlap)
 
     def sources(self) -> list[SourceInfo]:
@@ -414,10 +414,10 @@ class RAGSystem:
     @classmethod
     def restore(cls, backup: Path | str, path: Path | str) -> Self:
         """Make a store at `path`, where there is none, from a backup, and open it."""
+        from ragstack.config import DATABASE_FILE
         from ragstack.store import maintenance
-        from ragstack.store.store import DATABASE
 
-        maintenance.restore(Path(backup).expanduser(), DATABASE, Path(path).expanduser())
+        maintenance.restore(Path(backup).expanduser(), DATABASE_FILE, Path(path).expanduser())
         return cls.open(path, create=False)
 
     # ------------------------------------------------------------------- questions
@@ -466,7 +466,7 @@ class RAGSystem:
         `budget` caps the passages directly. With `abstain` an answer without evidence is not given:
         `Answer.found` is false then. Raises BudgetError when the question alone does not fit.
         """
-        from ragstack.answering.extractive import NOT_FOUND, answer_extractively
+        from ragstack.answering.extractive import answer_extractively
         from ragstack.context.frames import PrintedFrame
         from ragstack.context.ledger import close_ledger, explain, open_ledger
         from ragstack.context.packing import pack
@@ -483,15 +483,16 @@ class RAGSystem:
             answer = answer_extractively(
                 question, packing.passages, self.embedder, snapshot, question_vector=vector, abstain=abstain
             )
-        unpacked = bool(hits) and not packing.passages
+        without_room = explain(ledger) if hits and not packing.passages else None
         return Answer(
             question=question,
-            text=" ".join(explain(ledger)) if unpacked else answer.text or NOT_FOUND,
+            text=without_room[0] if without_room else answer.text,
             found=answer.found,
             passages=packing.passages,
             citations=answer.citations,
             hits=tuple(hits),
             ledger=ledger,
+            warnings=without_room[1:] if without_room else (),
         )
 
     def generate_with_retrieval(self, query: str, max_length: int | None = None) -> str:

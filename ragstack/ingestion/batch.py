@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ragstack.store.generations import IndexGeneration
     from ragstack.store.writer import Writer
 
-FLUSH_CHUNKS = 1_024
+FLUSH_CHUNKS = 256
 """Documents wait for each other until they have this many chunks: batches of one length pad little."""
 
 FLUSH_DOCUMENTS = 256

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ragstack.errors import StoreLockedError
+from ragstack.store.failpoints import reached
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
@@ -37,13 +38,17 @@ def write_durably(path: Path, data: memoryview) -> str:
     descriptor = os.open(path, flags, FILE_MODE)
     try:
         try:
+            reached("file created")
             _write_all(descriptor, data)
+            reached("file written")
             _sync(descriptor)
+            reached("file synced")
             if os.fstat(descriptor).st_size != len(data):
                 raise OSError(f"wrote {os.fstat(descriptor).st_size} of {len(data)} bytes to {path}")
         finally:
             os.close(descriptor)
         sync_directory(path.parent)
+        reached("directory synced")
     except BaseException:
         path.unlink(missing_ok=True)
         raise

@@ -21,6 +21,7 @@ from ragstack.errors import StoreError, UsageError
 from ragstack.store import documents, fulltext, segments
 from ragstack.store.clock import now
 from ragstack.store.database import checkpoint
+from ragstack.store.failpoints import reached
 from ragstack.store.files import make_private_directory, sync_directory
 from ragstack.store.index import INDEX_DIRECTORY
 from ragstack.store.verification import Damage, Problem
@@ -66,6 +67,7 @@ def repair(engine: Engine, directory: Path, problems: Sequence[Problem]) -> None
     if Damage.RELATION in damages:
         with engine.begin() as connection:
             _mend_relations(connection)
+            reached("relations mended")
     marked = {
         problem.document_id
         for problem in problems
@@ -75,6 +77,7 @@ def repair(engine: Engine, directory: Path, problems: Sequence[Problem]) -> None
         with engine.begin() as connection:
             for document_id in sorted(marked):
                 mark_for_reading(connection, document_id)
+            reached("documents marked for reading")
     if damages & {Damage.FULL_TEXT, Damage.RELATION}:
         with engine.begin() as connection:
             rebuild_full_text(connection)
@@ -128,6 +131,7 @@ def rebuild_full_text(connection: Connection) -> None:
         headings = fulltext.searchable_headings(row.title, fulltext.headings_from_json(row.headings))
         pending.append((row.id, body[row.start : row.end], headings))
     fulltext.insert_rows(connection, pending)
+    reached("full text rebuilt")
 
 
 def _text_of(connection: Connection, document_id: int) -> str:
@@ -150,14 +154,17 @@ def purge(engine: Engine, directory: Path, generation_ids: Sequence[int]) -> Non
     if backups.is_dir():
         shutil.rmtree(backups)
         sync_directory(directory)
+        reached("backups deleted")
     with engine.begin() as connection:
         rebuild_full_text(connection)
     checkpoint(engine)
+    reached("log emptied")
     raw = engine.raw_connection()
     try:
         raw.cursor().execute("VACUUM")
     finally:
         raw.close()
+    reached("database vacuumed")
     checkpoint(engine)
 
 
@@ -177,11 +184,13 @@ def backup(database: Path, directory: Path, destination: Path) -> Path:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
         names = [row[0] for row in copy.execute("SELECT file FROM segments")]
+    reached("database backed up")
     make_private_directory(destination / INDEX_DIRECTORY)
     for name in names:
         original = directory / INDEX_DIRECTORY / name
         if original.is_file():
             shutil.copyfile(original, destination / INDEX_DIRECTORY / name)
+            reached("index file backed up")
     _sync_tree(destination)
     return destination
 
@@ -222,6 +231,8 @@ def restore(source: Path, database_name: str, directory: Path) -> None:
         shutil.copyfile(path, directory / INDEX_DIRECTORY / path.name)
     aside = directory / f".{database_name}.restored"
     shutil.copyfile(source / database_name, aside)
+    reached("database restored aside")
     _sync_tree(directory)
     aside.replace(directory / database_name)
+    reached("database restored")
     sync_directory(directory)

@@ -8,6 +8,7 @@ merged geometrically: each vector is rewritten at most about log2(n / PUBLISH_AT
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from ragstack.store import vectors as faiss_side
 from ragstack.store.clock import now
+from ragstack.store.failpoints import reached
 from ragstack.store.files import make_private_directory, sync_directory, write_durably
 from ragstack.store.index import INDEX_DIRECTORY, count_chunks, read_vectors
 from ragstack.store.models import DeadVector, Generation, Segment, StoreInfo
@@ -170,8 +172,15 @@ def _record(
         if row is not None:
             connection.execute(insert(Segment).values(**row))
         connection.execute(update(StoreInfo).values(sequence=StoreInfo.sequence + 1))
-    for name in expired:
+        reached("manifest written")
+    reached("manifest committed")
+    _delete_files(directory, expired)
+
+
+def _delete_files(directory: Path, names: Iterable[str]) -> None:
+    for name in names:
         (directory / INDEX_DIRECTORY / name).unlink(missing_ok=True)
+        reached("expired index file deleted")
 
 
 def published_files(engine: Engine) -> list[tuple[str, int]]:
@@ -215,6 +224,7 @@ def quarantine(directory: Path, file: str) -> None:
         folder = directory / QUARANTINE
         make_private_directory(folder)
         path.replace(folder / file)
+        reached("index file set aside")
         sync_directory(folder)
 
 
@@ -224,8 +234,8 @@ def remove_retired(engine: Engine, directory: Path) -> None:
         retired = Segment.retired_at.is_not(None)
         files = connection.execute(select(Segment.file).where(retired)).scalars().all()
         connection.execute(delete(Segment).where(retired))
-    for name in files:
-        (directory / INDEX_DIRECTORY / name).unlink(missing_ok=True)
+    reached("retired segments forgotten")
+    _delete_files(directory, files)
 
 
 def remove_strays(engine: Engine, directory: Path) -> list[str]:
@@ -238,6 +248,7 @@ def remove_strays(engine: Engine, directory: Path) -> list[str]:
     strays = [path for path in folder.glob("*.faiss") if path.name not in named]
     for path in strays:
         path.unlink(missing_ok=True)
+        reached("stray index file deleted")
     if strays:
         sync_directory(folder)
     return [path.name for path in strays]

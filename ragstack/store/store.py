@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import insert, select
 from sqlalchemy.engine import Connection, Engine
 
+from ragstack.config import DATABASE_FILE
 from ragstack.errors import StoreError, StoreNotFoundError
 from ragstack.store import migrations
 from ragstack.store.clock import now
@@ -26,8 +27,6 @@ from ragstack.store.models import StoreInfo
 from ragstack.store.segments import published_files, rebuild, remove_strays
 from ragstack.store.snapshot import Snapshot
 from ragstack.store.writer import Writer, drop_retired_generations
-
-DATABASE = "ragstack.db"
 
 WAIT_SECONDS = 10.0
 """How long a second writer waits for the first before it gives up and names it."""
@@ -42,7 +41,7 @@ class Store:
 
     def __init__(self, directory: Path, *, warn: Callable[[str], None] = _ignore) -> None:
         self.directory = directory
-        self.database = directory / DATABASE
+        self.database = directory / DATABASE_FILE
         self._warn = warn
         self._index: VectorIndex | None = None
         self._index_lock = threading.Lock()
@@ -66,10 +65,10 @@ class Store:
     @classmethod
     def create(cls, directory: Path, *, warn: Callable[[str], None] = _ignore) -> Store:
         """Open the store in `directory`, making an empty one if there is none."""
-        if not (directory / DATABASE).is_file():
+        if not (directory / DATABASE_FILE).is_file():
             make_private_directory(directory)
             with writer_lock(directory, wait_seconds=WAIT_SECONDS):
-                if not (directory / DATABASE).is_file():
+                if not (directory / DATABASE_FILE).is_file():
                     _make_database(directory)
         return cls.open(directory, warn=warn)
 
@@ -164,7 +163,7 @@ class Store:
 
 def _make_database(directory: Path) -> None:
     """An empty database under a temporary name, complete before it gets its own."""
-    aside = directory / f".{DATABASE}.{uuid.uuid4().hex}"
+    aside = directory / f".{DATABASE_FILE}.{uuid.uuid4().hex}"
     try:
         migrations.upgrade(aside)
         engine = open_engine(aside, writable=True)
@@ -174,7 +173,7 @@ def _make_database(directory: Path) -> None:
             )
         checkpoint(engine)
         engine.dispose()
-        aside.replace(directory / DATABASE)
+        aside.replace(directory / DATABASE_FILE)
     finally:
         for suffix in ("", "-wal", "-shm"):
             Path(f"{aside}{suffix}").unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from ragstack.records import Chunk, ChunkerSettings, FileStat, Fingerprint
 from ragstack.store import documents, segments
 from ragstack.store.clock import now
 from ragstack.store.documents import IncomingDocument
+from ragstack.store.failpoints import reached
 from ragstack.store.generations import (
     BUILDING,
     IndexGeneration,
@@ -103,6 +104,7 @@ class Writer:
                 retire_generation(connection, begun.id)
             create_generation(connection, fingerprint, settings, probe, state=BUILDING)
             made = building_generation(connection)
+            reached("generation begun")
         assert made is not None
         return made
 
@@ -131,11 +133,15 @@ class Writer:
                 chunks=chunks,
                 vectors=vectors,
             )
+            reached("chunks written")
+        reached("chunks committed")
 
     def switch_generation(self, generation: IndexGeneration) -> None:
         """Search the finished generation from now on, and delete what was searched before."""
         with self._transaction() as connection:
             switch_generation(connection, generation.id)
+            reached("generation switched")
+        reached("generation switch committed")
         drop_retired_generations(self.engine, self.directory)
 
     def known_vectors(self, generation: IndexGeneration, hashes: Sequence[bytes]) -> dict[bytes, FloatArray]:
@@ -173,6 +179,8 @@ class Writer:
                 connection, incoming, generation_id=generation.id, replaces=replaces
             )
             _forget_failure(connection, incoming.source_id, incoming.path)
+            reached("document written")
+        reached("document committed")
         return document_id
 
     def known_files(self, source_id: int) -> dict[str, KnownFile]:
@@ -196,6 +204,8 @@ class Writer:
         """Delete documents whole, in one transaction."""
         with self._transaction() as connection:
             documents.delete_documents(connection, document_ids)
+            reached("documents removed")
+        reached("removal committed")
 
     def record_failure(self, source_id: int, failure: KnownFailure) -> None:
         """Note a file that could not be read; a good version already stored stays and is marked stale."""
@@ -305,11 +315,13 @@ def drop_retired_generations(engine: Engine, directory: Path) -> None:
                 .where(Segment.generation_id == generation_id, Segment.retired_at.is_(None))
                 .values(retired_at=now())
             )
+        reached("segments of a retired generation retired")
         segments.remove_retired(engine, directory)
         while _drop_some(engine, generation_id):
-            pass
+            reached("chunks of a retired generation dropped")
         with engine.begin() as connection:
             connection.execute(delete(Generation).where(Generation.id == generation_id))
+        reached("retired generation dropped")
 
 
 def _drop_some(engine: Engine, generation_id: int) -> bool:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from store_fixtures import Filled
 
+from ragstack.config import DATABASE_FILE
 from ragstack.errors import StoreError, UsageError
 from ragstack.records import Filter
 from ragstack.store import maintenance
-from ragstack.store.store import DATABASE, Store
+from ragstack.store.store import Store
 from ragstack.store.vectors import to_bytes
 from ragstack.store.verification import verify
 
@@ -53,7 +54,7 @@ def test_a_backup_is_a_whole_store_as_of_one_moment(filled: Filled, tmp_path: Pa
     filled.put("b.txt", "gamma")
     maintenance.backup(filled.store.database, filled.store.directory, tmp_path / "saved")
     filled.put("c.txt", "delta")
-    maintenance.restore(tmp_path / "saved", DATABASE, tmp_path / "restored")
+    maintenance.restore(tmp_path / "saved", DATABASE_FILE, tmp_path / "restored")
     with Store.open(tmp_path / "restored") as restored:
         _assert_clean(restored)
         with restored.read() as snapshot:
@@ -69,7 +70,7 @@ def test_writes_after_a_restore_are_right_although_ids_were_used_before(
     filled.put("b.txt", "gamma\ndelta")
     filled.publish()
     newer_index = filled.store.directory / "index"
-    maintenance.restore(tmp_path / "saved", DATABASE, tmp_path / "restored")
+    maintenance.restore(tmp_path / "saved", DATABASE_FILE, tmp_path / "restored")
     for path in newer_index.glob("*"):
         (tmp_path / "restored" / "index" / path.name).write_bytes(path.read_bytes())
     with Store.open(tmp_path / "restored") as restored:
@@ -91,6 +92,6 @@ def test_a_backup_needs_an_empty_place(filled: Filled, tmp_path: Path) -> None:
 def test_a_restore_never_overwrites_a_store(filled: Filled, tmp_path: Path) -> None:
     maintenance.backup(filled.store.database, filled.store.directory, tmp_path / "saved")
     with pytest.raises(StoreError, match="already"):
-        maintenance.restore(tmp_path / "saved", DATABASE, filled.store.directory)
+        maintenance.restore(tmp_path / "saved", DATABASE_FILE, filled.store.directory)
     with pytest.raises(UsageError, match="holds no"):
-        maintenance.restore(tmp_path, DATABASE, tmp_path / "new")
+        maintenance.restore(tmp_path, DATABASE_FILE, tmp_path / "new")

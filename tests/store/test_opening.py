@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from ragstack.config import DATABASE_FILE
 from ragstack.errors import StoreDamagedError, StoreLockedError, StoreNotFoundError, StoreVersionError
 from ragstack.store.database import open_engine
-from ragstack.store.store import DATABASE, Store
+from ragstack.store.store import Store
 
 
 def test_opening_a_missing_store_fails_and_creates_nothing(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_only_the_owner_may_enter_a_store(tmp_path: Path) -> None:
 
 def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     Store.create(tmp_path / "store").close()
-    database = tmp_path / "store" / DATABASE
+    database = tmp_path / "store" / DATABASE_FILE
     engine = open_engine(database, writable=True)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -48,7 +49,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path)
 
 
 def test_a_file_that_is_no_database_is_reported_with_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / DATABASE).write_bytes(b"this is not a database at all" * 100)
+    (tmp_path / DATABASE_FILE).write_bytes(b"this is not a database at all" * 100)
     with pytest.raises(StoreDamagedError) as raised:
         Store.open(tmp_path)
     assert "backup" in (raised.value.hint or "")

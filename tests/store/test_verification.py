@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from store_fixtures import Filled
 
+from ragstack.config import DATABASE_FILE
 from ragstack.store import maintenance
-from ragstack.store.store import DATABASE, Store
+from ragstack.store.store import Store
 from ragstack.store.verification import Damage, Verification, verify
 
 TEXT = "\n".join(f"line number {number} of a text about caches" for number in range(40))
@@ -33,7 +34,7 @@ def _verify(store: Store, share: float = 1.0, seed: int = 0) -> Verification:
 def _damage(filled: Filled, *statements: str) -> None:
     """Change rows behind the store's back."""
     filled.store.close()
-    with closing(sqlite3.connect(filled.store.directory / DATABASE)) as connection:
+    with closing(sqlite3.connect(filled.store.directory / DATABASE_FILE)) as connection:
         for statement in statements:
             connection.execute(statement)
         connection.commit()

@@ -1,0 +1,238 @@
+"""`ragstack inspect`: what the store holds, as a whole and piece by piece. Loads no embedding model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from ragstack.cli import console, tables
+from ragstack.cli.options import examples, json_option, read_settings, setting_options, wants_json
+from ragstack.cli.places import place
+from ragstack.cli.session import open_system
+
+if TYPE_CHECKING:
+    from ragstack.inspection.overview import ChunkView, DocumentView, Overview
+    from ragstack.store.catalog import DocumentInfo, SourceInfo
+
+_PREVIEW_CHARACTERS = 60
+_KIBIBYTE = 1024
+
+_DOCUMENT_ID = click.argument("document_id", type=click.IntRange(min=1), metavar="ID")
+_CHUNK_ID = click.argument("chunk_id", type=click.IntRange(min=1), metavar="ID")
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog=examples(
+        "ragstack inspect",
+        "ragstack inspect documents",
+        "ragstack inspect document 3",
+        "ragstack inspect chunk 41 --json",
+    ),
+)
+@json_option
+@setting_options("store")
+@click.pass_context
+def inspect(ctx: click.Context) -> None:
+    """Show what the store holds, as a whole or in detail."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from ragstack.inspection.overview import overview
+
+    with open_system(read_settings()) as system:
+        found = overview(system)
+    if wants_json():
+        console.write_json(found)
+    else:
+        console.write("\n".join(_overview(found)))
+
+
+@inspect.command(
+    epilog=examples(
+        "ragstack inspect documents",
+        "ragstack inspect documents --json",
+    )
+)
+@json_option
+@setting_options("store")
+def documents() -> None:
+    """List the documents, by root and path."""
+    from ragstack.inspection.overview import documents as every_document
+
+    with open_system(read_settings()) as system:
+        found = every_document(system)
+    if wants_json():
+        console.write_json({"documents": found})
+    elif found:
+        console.write("\n".join(_listing(found)))
+    else:
+        console.note("The store holds no documents")
+
+
+@inspect.command(
+    epilog=examples(
+        "ragstack inspect document 3",
+        "ragstack inspect document 3 --text",
+        "ragstack inspect document 3 --json",
+    )
+)
+@_DOCUMENT_ID
+@click.option("--text", "as_text", is_flag=True, help="Print the text that was read, and nothing else.")
+@json_option
+@setting_options("store")
+def document(document_id: int, as_text: bool) -> None:
+    """Show one document: origin, metadata, chunks."""
+    from ragstack.inspection.overview import document as one_document
+
+    with open_system(read_settings()) as system:
+        found = one_document(system, document_id)
+    if wants_json():
+        console.write_json(found)
+    elif as_text:
+        console.write(console.safe_text(found.text))
+    else:
+        console.write("\n".join(_document(found)))
+
+
+@inspect.command(
+    epilog=examples(
+        "ragstack inspect chunk 41",
+        "ragstack inspect chunk 41 --json",
+    )
+)
+@_CHUNK_ID
+@json_option
+@setting_options("store")
+def chunk(chunk_id: int) -> None:
+    """Show one chunk: text, place, neighbours."""
+    from ragstack.inspection.overview import chunk as one_chunk
+
+    with open_system(read_settings()) as system:
+        found = one_chunk(system, chunk_id)
+    if wants_json():
+        console.write_json(found)
+    else:
+        console.write("\n".join(_chunk(found)))
+
+
+def _overview(found: Overview) -> list[str]:
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in found.media_types.items())
+    rows = [
+        ("store", str(found.path)),
+        ("documents", f"{found.documents:,}" + (f" ({kinds})" if kinds else "")),
+        ("chunks", f"{found.chunks:,} of {found.tokens:,} tokens, from {found.characters:,} characters"),
+        *_index_rows(found),
+        ("on disk", _disk(found)),
+        *_run_rows(found),
+        *(("source", _source(each)) for each in found.sources),
+    ]
+    lines = tables.columns(rows, indent="")
+    if found.failures:
+        lines += ["", console.heading("Not readable")]
+        lines += tables.columns([(f"{each.root}/{each.path}", each.reason) for each in found.failures])
+    return lines
+
+
+def _index_rows(found: Overview) -> list[tuple[str, str]]:
+    if found.embedder is None or found.chunker is None:
+        return [("index", "none yet")]
+    embedder, chunker = found.embedder, found.chunker
+    return [
+        (
+            "embedder",
+            f"{embedder.name}, {embedder.dimension} dimensions, reads {embedder.max_tokens:,} tokens",
+        ),
+        ("fingerprint", embedder.key[:16]),
+        ("chunker", f"{chunker.size:,} tokens, {chunker.overlap:,} shared by neighbours"),
+        (
+            "index",
+            f"{found.indexed:,} vectors in {len(found.segments):,} segments, {found.tail:,} in the tail",
+        ),
+    ]
+
+
+def _source(source: SourceInfo) -> str:
+    counts = f"{source.documents:,} documents, {source.stale:,} stale, {source.failures:,} failed"
+    return f"{source.root or '-'} ({source.kind}): {counts}"
+
+
+def _disk(found: Overview) -> str:
+    disk = found.disk
+    log = f", write-ahead log {_size(disk.write_ahead_log)}" if disk.write_ahead_log else ""
+    return f"{_size(disk.total)} (database {_size(disk.database)}{log}, index {_size(disk.index)})"
+
+
+def _run_rows(found: Overview) -> list[tuple[str, str]]:
+    if found.last_run is None:
+        return []
+    counts = ", ".join(f"{count:,} {what}" for what, count in found.last_run.summary.items() if count)
+    return [("last change", f"{found.last_run.finished_at}: {counts}")]
+
+
+def _listing(found: Sequence[DocumentInfo]) -> list[str]:
+    header = ("id", "chunks", "characters", "type", "path")
+    rows = [
+        (str(each.document_id), f"{each.chunks:,}", f"{each.characters:,}", each.media_type, _path(each))
+        for each in found
+    ]
+    return tables.columns([header, *rows], right=(0, 1, 2), indent="")
+
+
+def _path(info: DocumentInfo) -> str:
+    """Root and path; a stale document says that it is one."""
+    whole = f"{info.root.rstrip('/')}/{info.path}" if info.root else info.path
+    return whole + (" (stale)" if info.stale_reason else "")
+
+
+def _document(found: DocumentView) -> list[str]:
+    info = found.info
+    rows = [
+        ("document", str(info.document_id)),
+        ("path", _path(info)),
+        ("title", info.title or "-"),
+        ("type", f"{info.media_type}, read by {info.reader} {info.reader_version}"),
+        ("size", f"{info.size:,} bytes, {info.characters:,} characters, {info.lines:,} lines"),
+        ("content", f"sha256 {info.content_hash}"),
+        ("ingested", info.ingested_at),
+        *([("stale", info.stale_reason)] if info.stale_reason else []),
+        *sorted(found.metadata.items()),
+    ]
+    chunks = [
+        (str(each.chunk_id), f"{each.start}-{each.end}", f"{each.tokens}", _preview(each.text))
+        for each in found.chunks
+    ]
+    header = ("chunk", "characters", "tokens", "begins")
+    return [
+        *tables.columns(rows, indent=""),
+        "",
+        *tables.columns([header, *chunks], right=(0, 1, 2), indent=""),
+    ]
+
+
+def _preview(text: str) -> str:
+    words = " ".join(text[: 4 * _PREVIEW_CHARACTERS].split())
+    return words if len(words) <= _PREVIEW_CHARACTERS else words[: _PREVIEW_CHARACTERS - 3] + "..."
+
+
+def _chunk(found: ChunkView) -> list[str]:
+    chunk = found.chunk
+    neighbours = [str(each) if each is not None else "-" for each in (found.previous, found.following)]
+    rows = [
+        ("chunk", f"{chunk.chunk_id}, number {chunk.position + 1} of document {chunk.document_id}"),
+        ("place", place(chunk.path, found.location, chunk.headings)),
+        ("span", f"characters {chunk.start}-{chunk.end}, {chunk.tokens} tokens"),
+        ("neighbours", f"before: {neighbours[0]}, after: {neighbours[1]}"),
+    ]
+    return [*tables.columns(rows, indent=""), "", console.safe_text(chunk.text)]
+
+
+def _size(count: int) -> str:
+    """Bytes in the unit in which they are read most easily."""
+    size, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB"):
+        if size < _KIBIBYTE:
+            break
+        size, unit = size / _KIBIBYTE, larger
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"

@@ -1,0 +1,123 @@
+"""The root command: which commands there are, and what happens to an error that none of them handles."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+import click
+
+from ragstack._version import __version__
+from ragstack.cli import console
+from ragstack.cli.options import examples
+from ragstack.errors import RagstackError
+
+# The name of a command, and where it is defined; in the order of the help.
+COMMANDS: Mapping[str, str] = {
+    "ingest": "ragstack.cli.ingest:ingest",
+    "ask": "ragstack.cli.ask:ask",
+    "search": "ragstack.cli.search:search",
+    "inspect": "ragstack.cli.inspection:inspect",
+    "sources": "ragstack.cli.sources:sources",
+    "path": "ragstack.cli.path:path",
+}
+
+
+class RootGroup(click.Group):
+    """Finds commands by name without importing the others; an error becomes a message and an exit code."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """All names, in the order of a first use."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names; click's own suggestions do not know lazy commands."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            close = get_close_matches(name, COMMANDS, n=1)
+            ctx.fail(f"No such command '{name}'." + (f" Did you mean '{close[0]}'?" if close else ""))
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error becomes a message, and a traceback only when debugging."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if console.is_debugging() or _is_broken_pipe(error):
+                raise
+            ctx.exit(_report(error))
+
+
+def _is_broken_pipe(error: Exception) -> bool:
+    """Whether nobody reads our output any more; click ends the program quietly then."""
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
+
+
+def _report(error: Exception) -> int:
+    """Say what went wrong; returns the exit code."""
+    if isinstance(error, RagstackError):
+        console.show_error(error.message, error.hint)
+        return error.exit_code
+    if isinstance(error, OSError):
+        console.show_error(str(error), None)
+        return 1
+    console.show_error(
+        f"unexpected {type(error).__name__}: {error}",
+        "this is a mistake in ragstack; run again with `RAGSTACK_DEBUG=1` and report the traceback",
+    )
+    return 1
+
+
+_EPILOG = (
+    examples("ragstack ingest ~/notes", 'ragstack ask "how long is the notice period?"', "ragstack inspect")
+    + """
+
+\b
+Shell completion, in the start file of your shell:
+  bash  eval "$(_RAGSTACK_COMPLETE=bash_source ragstack)"
+  zsh   eval "$(_RAGSTACK_COMPLETE=zsh_source ragstack)"
+  fish  _RAGSTACK_COMPLETE=fish_source ragstack | source
+
+\b
+Exit codes: 0 done, 1 nothing found or something failed, 2 wrong usage.
+`RAGSTACK_DEBUG=1` shows tracebacks, `NO_COLOR=1` turns colours off."""
+)
+
+
+@click.group(
+    cls=RootGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EPILOG,
+)
+@click.version_option(__version__, prog_name="ragstack", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Ask questions of your own documents, on your own machine.
+
+    Point it at a folder, ask, and see which passages the answer rests on. How much context goes into a prompt
+    is computed, not guessed.
+    """
+    if console.wants_plain_output():
+        ctx.color = False
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    console.forgive_encoding()
+    cli.main(prog_name="ragstack")

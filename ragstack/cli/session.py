@@ -1,0 +1,27 @@
+"""Opens the store that a command works on, with the settings that concern it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ragstack.cli import console
+from ragstack.config import Settings
+
+if TYPE_CHECKING:
+    from ragstack.system import RAGSystem
+
+
+def open_system(
+    settings: Settings, *, create: bool = False, announce: Callable[[str], None] = console.note
+) -> RAGSystem:
+    """The system on the store in use; without `create`, raises `StoreNotFoundError` rather than make one."""
+    from ragstack.system import RAGSystem
+
+    return RAGSystem.open(
+        settings.store.value,
+        offline=settings.offline.value,
+        create=create,
+        announce=announce,
+        **settings.store_demands(),
+    )
