@@ -10,6 +10,7 @@ from alembic import context
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
+from ragstack.store.failpoints import reached
 from ragstack.store.fulltext import TABLE
 from ragstack.store.models import Base
 
@@ -33,7 +34,9 @@ def _run(connection: Connection) -> None:
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         if broken:
             raise RuntimeError(f"migration left {len(broken)} rows without their parent")
+        reached("migrations run")
         connection.exec_driver_sql("COMMIT")
+        reached("migrations committed")
     except BaseException:
         connection.exec_driver_sql("ROLLBACK")
         raise

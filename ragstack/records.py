@@ -90,13 +90,17 @@ class FileStat:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a span lies in the original, in the words of its reader: a page, a slide, lines."""
+    """Where a span lies in the original, in the words of its reader: a page, a slide, lines, a section.
+
+    `headings` are the titles of the sections that enclose the beginning of the span, outermost first.
+    """
 
     landmark_kind: str | None = None
     first_landmark: str | None = None
     last_landmark: str | None = None
     first_line: int | None = None
     last_line: int | None = None
+    headings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         parts = []

@@ -190,6 +190,7 @@ class RAGSystem:
         paths: Sequence[Path | str] | Path | str,
         *,
         prune: bool | None = None,
+        checksum: bool = False,
         dry_run: bool = False,
         observer: IngestObserver | None = None,
     ) -> IngestReport:
@@ -197,8 +198,9 @@ class RAGSystem:
 
         Documents whose files are gone are removed, unless that is over half of a folder or the folder itself
         is gone; `prune=True` removes them all the same, `prune=False` never. A file that cannot be read is
-        in the report and stops nothing. `dry_run` changes nothing and reports what would happen. Ctrl-C
-        raises IngestInterrupted, which carries the report; what was committed stays.
+        in the report and stops nothing. `checksum` reads and hashes also the files whose size and times are
+        the same. `dry_run` changes nothing and reports what would happen. Ctrl-C raises IngestInterrupted,
+        which carries the report; what was committed stays.
         """
         from ragstack.ingestion.observer import SilentObserver
         from ragstack.ingestion.run import Ingest
@@ -211,6 +213,7 @@ class RAGSystem:
                 connect=self._connect,
                 open_batch=lambda: self._open_batch(writer, observer or SilentObserver()),
                 prune=prune,
+                checksum=checksum,
                 excluded=(self.path.resolve(),),
             )
             return ingest.run([Path(path) for path in listed])
@@ -310,6 +313,13 @@ class RAGSystem:
         """Remove a source with all its documents; returns how many there were."""
         with self.store.write() as writer:
             return writer.remove_source(_absolute(root))
+
+    def remove_texts(self) -> int:
+        """Remove all documents that were added by name; returns how many there were."""
+        from ragstack.store.sources import TEXTS
+
+        with self.store.write() as writer:
+            return sum(writer.remove_source(source.root) for source in self.sources() if source.kind == TEXTS)
 
     def remove_document(self, path_or_id: Path | str | int) -> int:
         """Remove one document, named by its id, its file or the name it was added under; returns its id.

@@ -14,7 +14,9 @@ from io import TextIOWrapper
 
 import click
 
+from ragstack.cli.commands import with_store
 from ragstack.cli.jsonable import jsonable
+from ragstack.errors import UsageError
 
 # C0 but tab and line feed, DEL, C1, the explicit bidirectional controls, surrogates of undecodable names.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -57,8 +59,8 @@ def warn(text: str) -> None:
 
 
 def hint(text: str) -> None:
-    """One line on what to do next, to stderr."""
-    click.echo(click.style("hint: ", fg="cyan") + safe_line(text), err=True)
+    """One line on what to do next, to stderr; the commands in it are about the store of this command line."""
+    click.echo(click.style("hint: ", fg="cyan") + safe_line(with_store(text)), err=True)
 
 
 def show_error(message: str, advice: str | None) -> None:
@@ -66,6 +68,26 @@ def show_error(message: str, advice: str | None) -> None:
     click.echo(click.style("Error: ", fg="red") + safe_line(message), err=True)
     if advice:
         hint(advice)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something that cannot be undone; `click.Abort` ends the command if the answer is no.
+
+    Raises `UsageError` when there is nobody to ask: an answer out of a pipe may be meant for something else.
+    """
+    if yes:
+        return
+    if not has_terminal():
+        raise UsageError(
+            "this needs a yes, and standard input is not a terminal to ask on",
+            hint="add `--yes` if you are sure",
+        )
+    click.confirm(safe_line(question), abort=True, err=True)
+
+
+def has_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
 
 
 def write_json(value: object) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         "ragstack ingest ~/notes",
         "ragstack ingest --store .ragstack docs README.md",
         "ragstack ingest --dry-run -v ~/notes",
+        "ragstack ingest --checksum ~/notes",
         "ragstack ingest ~/papers --chunk-size 200 --overlap 100",
     )
 )
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     help="Remove from the store what is gone from PATH, even if that is most of it or PATH itself; or remove"
     " nothing. By default, what is gone is removed unless that looks like a mistake.",
 )
+@click.option(
+    "--checksum", is_flag=True, help="Read and hash every file, also where size and times are the same."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
 @click.option(
@@ -44,7 +48,13 @@ if TYPE_CHECKING:
 @setting_options("offline", "store")
 @click.pass_context
 def ingest(
-    ctx: click.Context, paths: Sequence[Path], prune: bool | None, dry_run: bool, quiet: bool, verbose: bool
+    ctx: click.Context,
+    paths: Sequence[Path],
+    prune: bool | None,
+    checksum: bool,
+    dry_run: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Read the files in PATH... into the store.
 
@@ -53,7 +63,7 @@ def ingest(
     interrupt: the same command goes on where it stopped. Exits with 1 when a file could not be read.
     """
     settings = read_settings()
-    report = _run(settings, paths, prune=prune, dry_run=dry_run, quiet=quiet)
+    report = _run(settings, paths, prune=prune, checksum=checksum, dry_run=dry_run, quiet=quiet)
     if wants_json():
         console.write_json(report)
     elif not quiet:
@@ -67,13 +77,19 @@ def ingest(
 
 
 def _run(
-    settings: Settings, paths: Sequence[Path], *, prune: bool | None, dry_run: bool, quiet: bool
+    settings: Settings,
+    paths: Sequence[Path],
+    *,
+    prune: bool | None,
+    checksum: bool,
+    dry_run: bool,
+    quiet: bool,
 ) -> IngestReport:
     from ragstack.ingestion.observer import IngestInterrupted
 
     with ingest_progress(quiet=quiet) as observer, _system(settings, dry_run, observer.announce) as system:
         try:
-            return system.ingest(paths, prune=prune, dry_run=dry_run, observer=observer)
+            return system.ingest(paths, prune=prune, checksum=checksum, dry_run=dry_run, observer=observer)
         except IngestInterrupted as interrupted:
             return interrupted.report
 

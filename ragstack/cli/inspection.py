@@ -9,7 +9,8 @@ import click
 
 from ragstack.cli import console, tables
 from ragstack.cli.options import examples, json_option, read_settings, setting_options, wants_json
-from ragstack.cli.places import place
+from ragstack.cli.places import document_name, place, root_name
+from ragstack.cli.quantities import size
 from ragstack.cli.session import open_system
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ragstack.store.catalog import DocumentInfo, SourceInfo
 
 _PREVIEW_CHARACTERS = 60
-_KIBIBYTE = 1024
 
 _DOCUMENT_ID = click.argument("document_id", type=click.IntRange(min=1), metavar="ID")
 _CHUNK_ID = click.argument("chunk_id", type=click.IntRange(min=1), metavar="ID")
@@ -39,14 +39,16 @@ def inspect(ctx: click.Context) -> None:
     """Show what the store holds, as a whole or in detail."""
     if ctx.invoked_subcommand is not None:
         return
+    from ragstack.inspection.overview import documents as every_document
     from ragstack.inspection.overview import overview
 
     with open_system(read_settings()) as system:
         found = overview(system)
+        stale = [each for each in every_document(system) if each.stale_reason] if found.stale else []
     if wants_json():
         console.write_json(found)
     else:
-        console.write("\n".join(_overview(found)))
+        console.write("\n".join(_overview(found, stale)))
 
 
 @inspect.command(
@@ -117,7 +119,7 @@ def chunk(chunk_id: int) -> None:
         console.write("\n".join(_chunk(found)))
 
 
-def _overview(found: Overview) -> list[str]:
+def _overview(found: Overview, stale: Sequence[DocumentInfo]) -> list[str]:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in found.media_types.items())
     rows = [
         ("store", str(found.path)),
@@ -132,6 +134,9 @@ def _overview(found: Overview) -> list[str]:
     if found.failures:
         lines += ["", console.heading("Not readable")]
         lines += tables.columns([(f"{each.root}/{each.path}", each.reason) for each in found.failures])
+    if stale:
+        lines += ["", console.heading("Stale: answered from as last read, until an ingest reads them again")]
+        lines += tables.columns([(document_name(each), each.stale_reason or "") for each in stale])
     return lines
 
 
@@ -155,13 +160,13 @@ def _index_rows(found: Overview) -> list[tuple[str, str]]:
 
 def _source(source: SourceInfo) -> str:
     counts = f"{source.documents:,} documents, {source.stale:,} stale, {source.failures:,} failed"
-    return f"{source.root or '-'} ({source.kind}): {counts}"
+    return f"{root_name(source.root)} ({source.kind}): {counts}"
 
 
 def _disk(found: Overview) -> str:
     disk = found.disk
-    log = f", write-ahead log {_size(disk.write_ahead_log)}" if disk.write_ahead_log else ""
-    return f"{_size(disk.total)} (database {_size(disk.database)}{log}, index {_size(disk.index)})"
+    log = f", write-ahead log {size(disk.write_ahead_log)}" if disk.write_ahead_log else ""
+    return f"{size(disk.total)} (database {size(disk.database)}{log}, index {size(disk.index)})"
 
 
 def _run_rows(found: Overview) -> list[tuple[str, str]]:
@@ -182,8 +187,7 @@ def _listing(found: Sequence[DocumentInfo]) -> list[str]:
 
 def _path(info: DocumentInfo) -> str:
     """Root and path; a stale document says that it is one."""
-    whole = f"{info.root.rstrip('/')}/{info.path}" if info.root else info.path
-    return whole + (" (stale)" if info.stale_reason else "")
+    return document_name(info) + (" (stale)" if info.stale_reason else "")
 
 
 def _document(found: DocumentView) -> list[str]:
@@ -226,13 +230,3 @@ def _chunk(found: ChunkView) -> list[str]:
         ("neighbours", f"before: {neighbours[0]}, after: {neighbours[1]}"),
     ]
     return [*tables.columns(rows, indent=""), "", console.safe_text(chunk.text)]
-
-
-def _size(count: int) -> str:
-    """Bytes in the unit in which they are read most easily."""
-    size, unit = float(count), "B"
-    for larger in ("KiB", "MiB", "GiB"):
-        if size < _KIBIBYTE:
-            break
-        size, unit = size / _KIBIBYTE, larger
-    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"

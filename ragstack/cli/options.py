@@ -16,8 +16,8 @@ from click.core import ParameterSource
 
 from ragstack import config
 from ragstack.cli import console
+from ragstack.cli.commands import FLAGS
 
-_FLAGS = "ragstack.flags"
 _JSON = "ragstack.json"
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -78,7 +78,7 @@ def _setting_option(name: str) -> Callable[[Decorated], Decorated]:
 def _remember_setting(ctx: click.Context, parameter: click.Parameter, value: object) -> None:
     name = str(parameter.name)
     if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-        ctx.meta.setdefault(_FLAGS, {})[name] = value
+        ctx.meta.setdefault(FLAGS, {})[name] = value
 
 
 def json_option(command: Decorated) -> Decorated:
@@ -103,9 +103,14 @@ def wants_json() -> bool:
     return bool(click.get_current_context().meta.get(_JSON))
 
 
+def yes_option(command: Decorated) -> Decorated:
+    """`--yes`, given to the command as `yes`, for what cannot be undone; see `console.confirm`."""
+    return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(command)
+
+
 def read_settings() -> config.Settings:
     """The settings of this command line; what its files got wrong is said on stderr."""
-    settings = config.load_settings(click.get_current_context().meta.get(_FLAGS))
+    settings = config.load_settings(click.get_current_context().meta.get(FLAGS))
     for warning in settings.warnings:
         console.warn(warning)
     return settings

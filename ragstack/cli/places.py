@@ -1,13 +1,27 @@
-"""Says in words where spans of a document are: path, page or lines, headings."""
+"""Says in words where documents and spans of them are: root, path, page or lines, headings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from ragstack.cli.console import safe_line
 from ragstack.records import Citation, Hit, Location
+
+if TYPE_CHECKING:
+    from ragstack.store.catalog import DocumentInfo
+
+
+def document_name(info: DocumentInfo) -> str:
+    """The file of a document, or the name that a text was added under."""
+    return f"{info.root.rstrip('/')}/{info.path}" if info.root else info.path
+
+
+def root_name(root: str) -> str:
+    """The root of a source; texts that were added by name have none."""
+    return root or "(texts added by name)"
 
 
 def place(path: str, location: Location, headings: Sequence[str]) -> str:

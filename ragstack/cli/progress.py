@@ -1,4 +1,4 @@
-"""Shows on stderr how far an ingest is; where stderr is no terminal, only its warnings."""
+"""Shows on stderr how far an ingest or a re-embedding is; where stderr is no terminal, only its warnings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def ingest_progress(*, quiet: bool) -> Iterator[WarningsOnly | ProgressBar]:
-    """What tells the user about an ingest while it runs: an `IngestObserver`."""
+def ingest_progress(*, quiet: bool, doing: str = "Ingesting") -> Iterator[WarningsOnly | ProgressBar]:
+    """What tells the user about long work while it runs: an `IngestObserver`."""
     if quiet or not sys.stderr.isatty():
         yield WarningsOnly()
         return
@@ -35,7 +35,7 @@ def ingest_progress(*, quiet: bool) -> Iterator[WarningsOnly | ProgressBar]:
         transient=True,
     )
     with bar:
-        yield ProgressBar(bar)
+        yield ProgressBar(bar, doing)
 
 
 class WarningsOnly:
@@ -62,8 +62,9 @@ class WarningsOnly:
 class ProgressBar:
     """A bar over the files, with the rate of embedding and the time that is left."""
 
-    def __init__(self, bar: Progress) -> None:
+    def __init__(self, bar: Progress, doing: str = "Ingesting") -> None:
         self._bar = bar
+        self._doing = doing
         self._task = bar.add_task("Reading", total=None, rate="")
         self._files = 0
         self._chunks = 0
@@ -71,7 +72,7 @@ class ProgressBar:
     def started(self, files: int) -> None:
         """A path was walked; so many more files are to be looked at."""
         self._files += files
-        self._bar.update(self._task, description="Ingesting", total=self._files)
+        self._bar.update(self._task, description=self._doing, total=self._files)
 
     def file_done(self, outcome: FileOutcome) -> None:
         """One of them is done, or a file that is gone was removed."""

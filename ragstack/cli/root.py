@@ -22,6 +22,14 @@ COMMANDS: Mapping[str, str] = {
     "search": "ragstack.cli.search:search",
     "inspect": "ragstack.cli.inspection:inspect",
     "sources": "ragstack.cli.sources:sources",
+    "remove": "ragstack.cli.remove:remove",
+    "purge": "ragstack.cli.purge:purge",
+    "reembed": "ragstack.cli.reembed:reembed",
+    "verify": "ragstack.cli.verify:verify",
+    "repair": "ragstack.cli.repair:repair",
+    "backup": "ragstack.cli.backup:backup",
+    "restore": "ragstack.cli.restore:restore",
+    "doctor": "ragstack.cli.doctor:doctor",
     "path": "ragstack.cli.path:path",
 }
 

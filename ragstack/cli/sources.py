@@ -7,7 +7,16 @@ from pathlib import Path
 import click
 
 from ragstack.cli import console, tables
-from ragstack.cli.options import examples, json_option, read_settings, setting_options, wants_json
+from ragstack.cli.options import (
+    examples,
+    json_option,
+    read_settings,
+    setting_options,
+    wants_json,
+    yes_option,
+)
+from ragstack.cli.places import root_name
+from ragstack.cli.quantities import counted
 from ragstack.cli.session import open_system
 
 
@@ -33,7 +42,7 @@ def sources(ctx: click.Context) -> None:
     elif found:
         header = ("documents", "stale", "failed", "kind", "root")
         rows = [
-            (f"{each.documents:,}", f"{each.stale:,}", f"{each.failures:,}", each.kind, each.root or "-")
+            (f"{each.documents:,}", f"{each.stale:,}", f"{each.failures:,}", each.kind, root_name(each.root))
             for each in found
         ]
         console.write("\n".join(tables.columns([header, *rows], right=(0, 1, 2), indent="")))
@@ -63,16 +72,30 @@ def relocate(old: str, new: Path) -> None:
     epilog=examples(
         "ragstack sources remove ~/notes",
         "ragstack sources remove --yes ~/notes",
+        "ragstack sources remove --texts",
     )
 )
-@click.argument("root")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.argument("root", required=False)
+@click.option("--texts", is_flag=True, help="Remove the texts that were added by name.")
+@yes_option
 @setting_options("store")
-def remove(root: str, yes: bool) -> None:
+@click.pass_context
+def remove(ctx: click.Context, root: str | None, texts: bool, yes: bool) -> None:
     """Remove the root ROOT and all its documents from the store; the files themselves stay."""
-    shown = console.safe_line(root)
+    if (root is None) is not texts:
+        raise click.UsageError("Give either ROOT or --texts.")
     with open_system(read_settings()) as system:
-        if not yes:
-            click.confirm(f"Remove `{shown}` and its documents from `{system.path}`?", abort=True, err=True)
-        documents = system.remove_source(root)
-    console.write(f"Removed `{shown}` and its {documents:,} documents; the files are untouched")
+        if root is not None:
+            shown = f"`{root}`"
+            console.confirm(f"Remove {shown} and its documents from `{system.path}`?", yes=yes)
+            removed = system.remove_source(root)
+        else:
+            shown = "the texts added by name"
+            console.confirm(f"Remove {shown} from `{system.path}`?", yes=yes)
+            removed = system.remove_texts()
+    if root is None and not removed:
+        console.note("There are no texts added by name")
+        ctx.exit(1)
+    files = "; the files are untouched" if root is not None else ""
+    console.write(console.safe_line(f"Removed {shown}: {counted(removed, 'document')}{files}"))
+    console.hint("run `ragstack purge` to erase them from the store's files too")

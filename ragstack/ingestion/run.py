@@ -60,7 +60,7 @@ class Ingest:
     """The state of one ingest. Without a `writer` it is a dry run: everything is looked at, nothing is done.
 
     `open_batch` is called when the first document must be chunked, so that an ingest that finds nothing to do
-    never loads the embedder.
+    never loads the embedder. With `checksum` every file is read, whatever the file system says of it.
     """
 
     observer: IngestObserver
@@ -68,6 +68,7 @@ class Ingest:
     connect: Callable[[], AbstractContextManager[Connection | None]]
     open_batch: Callable[[], DocumentBatch]
     prune: bool | None = None
+    checksum: bool = False
     excluded: Collection[Path] = ()
     _tally: _Tally = field(default_factory=_Tally)
     _batch: DocumentBatch | None = None
@@ -126,10 +127,11 @@ class Ingest:
     ) -> KnownFile | None:
         """Bring one file in step; returns the vanished file that it turned out to be, if it did."""
         known, failure = found.known.get(name), found.failures.get(name)
-        if known is not None and is_unchanged(file, known):
+        vouched = known is not None and is_unchanged(file, known)
+        if vouched and not self.checksum:
             self._unchanged(name)
             return None
-        if failure is not None and is_same_failure(file, failure):
+        if failure is not None and is_same_failure(file, failure) and not self.checksum:
             self._done(FileOutcome(name, FileState.FAILED, failure.reason))
             return None
         read_at_ns = time.time_ns()
@@ -139,7 +141,8 @@ class Ingest:
             self._fail(source_id, name, error.message, file.stat)
             return None
         if known is not None and self._is_same_content(name, known, content):
-            self._touched[known.document_id] = (content.stat, read_at_ns)
+            if not vouched:
+                self._touched[known.document_id] = (content.stat, read_at_ns)
             self._unchanged(name)
             return None
         renamed = gone.get(content.sha256) if known is None else None

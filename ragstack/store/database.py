@@ -8,6 +8,7 @@ acknowledged commits at power loss, and foreign keys are off unless asked for.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,15 +92,21 @@ def _on_connect(writable: bool) -> Any:
 
 @contextmanager
 def damage_reported(path: Path) -> Iterator[None]:
-    """Turn SQLite's own "malformed" and "not a database" into an error that says what to do."""
+    """Turn SQLite's own words for damage, a full disk and failing I/O into an error that says what to do."""
     try:
         yield
-    except DatabaseError as error:
-        reason = str(error.orig)
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        reason = str(error.orig if isinstance(error, DatabaseError) else error)
         if any(sign in reason for sign in ("malformed", "not a database", "disk image")):
             raise StoreDamagedError(
                 f"the database `{path}` is damaged: {reason}",
                 hint="restore a backup, or ingest the folders again into a new store with `--store DIR`",
+            ) from error
+        if any(sign in reason for sign in ("is full", "I/O error", "unable to open", "readonly")):
+            raise StoreError(
+                f"the database `{path}` cannot be read or written: {reason}",
+                hint="check free space, permissions and the disk, and run the command again; "
+                "what was committed before is safe",
             ) from error
         raise
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,19 +179,21 @@ def backup(database: Path, directory: Path, destination: Path) -> Path:
     if destination.exists() and any(destination.iterdir()):
         raise UsageError(f"`{destination}` is not empty", hint="name a new directory for the backup")
     make_private_directory(destination)
-    target = destination / database.name
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(target)) as copy:
+    aside = destination / f".{database.name}.unfinished"
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(aside)) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
         names = [row[0] for row in copy.execute("SELECT file FROM segments")]
     reached("database backed up")
     make_private_directory(destination / INDEX_DIRECTORY)
     for name in names:
-        original = directory / INDEX_DIRECTORY / name
-        if original.is_file():
-            shutil.copyfile(original, destination / INDEX_DIRECTORY / name)
+        with suppress(FileNotFoundError):
+            shutil.copyfile(directory / INDEX_DIRECTORY / name, destination / INDEX_DIRECTORY / name)
             reached("index file backed up")
     _sync_tree(destination)
+    aside.replace(destination / database.name)  # only a finished backup can be restored
+    reached("backup finished")
+    sync_directory(destination)
     return destination
 
 
@@ -212,7 +214,16 @@ def _sync_tree(folder: Path) -> None:
 
 def new_backup_directory(directory: Path) -> Path:
     """Where a repair of the store in `directory` puts its backup."""
-    return directory / BACKUPS / now().replace(":", "").replace("+0000", "Z")
+    name = now().replace(":", "").replace("+0000", "Z")
+    taken = sum(1 for _ in (directory / BACKUPS).glob(f"{name}*"))
+    return directory / BACKUPS / (f"{name}-{taken + 1}" if taken else name)
+
+
+def remove_unfinished_backups(directory: Path, database_name: str) -> None:
+    """Delete the backups that a crash cut short. The caller holds the writer lock."""
+    for folder in (directory / BACKUPS).glob("*"):
+        if folder.is_dir() and not (folder / database_name).is_file():
+            shutil.rmtree(folder)
 
 
 def restore(source: Path, database_name: str, directory: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,16 @@ import numpy as np
 from sqlalchemy import and_, select
 from sqlalchemy.engine import Connection
 
-from ragstack.records import Candidate, Document, Filter, Landmark, Location, StoredChunk
+from ragstack.records import (
+    Candidate,
+    Document,
+    Element,
+    ElementKind,
+    Filter,
+    Landmark,
+    Location,
+    StoredChunk,
+)
 from ragstack.store import catalog, fulltext
 from ragstack.store.catalog import DocumentInfo
 from ragstack.store.database import bind_ids, ids_in
@@ -45,6 +54,7 @@ class Snapshot:
 
     connection: Connection
     index: VectorIndex | None
+    _structures: dict[int, tuple[Element, ...]] = field(default_factory=dict, repr=False)
 
     # ------------------------------------------------------------------ searching
 
@@ -166,7 +176,26 @@ class Snapshot:
             last_landmark=last.label if last else None,
             first_line=first_line,
             last_line=last_line,
+            headings=self._headings_at(document_id, start),
         )
+
+    def _headings_at(self, document_id: int, offset: int) -> tuple[str, ...]:
+        """Titles of the headings that enclose `offset`, a heading itself included, outermost first."""
+        path: list[Element] = []
+        for element in self._elements(document_id):
+            if element.start > offset:
+                break
+            if element.kind is ElementKind.HEADING:
+                path = [*(outer for outer in path if outer.level < element.level), element]
+        return tuple(heading.title for heading in path)
+
+    def _elements(self, document_id: int) -> tuple[Element, ...]:
+        if document_id not in self._structures:
+            stored = self.connection.execute(
+                select(DocumentStructure.elements).where(DocumentStructure.document_id == document_id)
+            ).scalar()
+            self._structures[document_id] = elements_from_json(stored or "[]")
+        return self._structures[document_id]
 
     def _line_at(self, document_id: int, offset: int) -> int:
         blocks = self._blocks(document_id, offset, offset + 1)
@@ -208,9 +237,6 @@ class Snapshot:
     def document(self, document_id: int) -> Document:
         """A document as its reader made it, from the store alone."""
         row = self.document_info(document_id)
-        structure = self.connection.execute(
-            select(DocumentStructure.elements).where(DocumentStructure.document_id == document_id)
-        ).scalar_one()
         landmarks = self.connection.execute(
             select(StoredLandmark.start, StoredLandmark.kind, StoredLandmark.label)
             .where(StoredLandmark.document_id == document_id)
@@ -222,7 +248,7 @@ class Snapshot:
             reader=row.reader,
             reader_version=row.reader_version,
             title=row.title,
-            elements=elements_from_json(structure),
+            elements=self._elements(document_id),
             landmarks=tuple(Landmark(*mark) for mark in landmarks),
             lines_are_original=row.lines_are_original,
             metadata=self.metadata(document_id),

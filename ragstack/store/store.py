@@ -20,9 +20,11 @@ from ragstack.errors import StoreError, StoreNotFoundError
 from ragstack.store import migrations
 from ragstack.store.clock import now
 from ragstack.store.database import checkpoint, damage_reported, open_engine
-from ragstack.store.files import make_private_directory, writer_lock
+from ragstack.store.failpoints import reached
+from ragstack.store.files import make_private_directory, sync_directory, writer_lock
 from ragstack.store.generations import current_generation
 from ragstack.store.index import INDEX_DIRECTORY, VectorIndex, load_index
+from ragstack.store.maintenance import remove_unfinished_backups
 from ragstack.store.models import StoreInfo
 from ragstack.store.segments import published_files, rebuild, remove_strays
 from ragstack.store.snapshot import Snapshot
@@ -142,6 +144,8 @@ class Store:
             engine = open_engine(self.database, writable=True)
             try:
                 if healing:
+                    _remove_unfinished(self.directory)
+                    remove_unfinished_backups(self.directory, DATABASE_FILE)
                     remove_strays(engine, self.directory)
                     self._heal(engine)
                     drop_retired_generations(engine, self.directory)
@@ -166,6 +170,7 @@ def _make_database(directory: Path) -> None:
     aside = directory / f".{DATABASE_FILE}.{uuid.uuid4().hex}"
     try:
         migrations.upgrade(aside)
+        reached("database migrated aside")
         engine = open_engine(aside, writable=True)
         with engine.begin() as connection:
             connection.execute(
@@ -173,7 +178,15 @@ def _make_database(directory: Path) -> None:
             )
         checkpoint(engine)
         engine.dispose()
+        reached("database made aside")
         aside.replace(directory / DATABASE_FILE)
+        sync_directory(directory)
+        reached("database named")
     finally:
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{aside}{suffix}").unlink(missing_ok=True)
+        _remove_unfinished(directory)
+
+
+def _remove_unfinished(directory: Path) -> None:
+    """Delete databases that a crash left under their temporary names. The caller holds the writer lock."""
+    for path in directory.glob(f".{DATABASE_FILE}.*"):
+        path.unlink(missing_ok=True)

@@ -111,3 +111,27 @@ def settings_of_chunker(draw: st.DrawFn) -> ChunkerSettings:
         max_characters=draw(st.sampled_from([4_000, 4_000, 400, 64])),
         max_context_tokens=draw(st.sampled_from([48, 48, 0, 5, 200])),
     )
+
+
+def build(*blocks: tuple[str, str], title: str | None = None) -> Document:
+    """A document of blocks with blank lines between: ("h2", "Title"), ("p", text), ("li", text) and so on."""
+    kinds = {"p": "paragraph", "li": "list_item", "code": "code", "table": "table"}
+    text = ""
+    elements = []
+    for kind, content in blocks:
+        is_heading = kind[0] == "h"
+        level = int(kind[1]) if is_heading else 0
+        shown = "#" * level + " " + content if is_heading else content
+        name = ElementKind.HEADING if is_heading else ElementKind(kinds[kind])
+        elements.append(
+            Element(name, len(text), len(text) + len(shown), level, content if is_heading else "")
+        )
+        text += shown + "\n\n"
+    return Document(
+        text=text,
+        media_type="text/markdown",
+        reader="t",
+        reader_version=1,
+        title=title,
+        elements=tuple(elements),
+    )

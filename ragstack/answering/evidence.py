@@ -1,0 +1,160 @@
+"""Weighs how well each statement answers a question, by meaning, words, surroundings and kind.
+
+The score of a statement is a sum of six kinds of evidence with fixed weights; `Evidence` keeps them apart, so
+that an explanation can show them. It neither finds statements nor chooses among them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ragstack.answering.questions import asked_kind, holds
+from ragstack.answering.statements import Statement
+from ragstack.answering.terms import question_terms, terms
+from ragstack.records import Embedder
+
+if TYPE_CHECKING:
+    from ragstack.records import FloatArray
+
+# The weights are those of a conditional logit (which sentence of the candidates holds the gold answer?),
+# rounded. A difference of 1 between two scores thus makes one e times as likely as the other.
+MEANING = 6.0
+WORDS = 4.0
+WORDS_WITH_PREVIOUS = 2.5
+WORDS_AROUND = 2.0
+PASSAGE = 6.0
+WRONG_KIND = -1.7
+
+EMBEDDED_STATEMENTS = 24
+"""Statements that are embedded for a question; the rest are ruled out by the evidence that costs nothing."""
+
+AROUND = 2
+"""Statements before and after one that count as its surroundings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for one statement.
+
+    `meaning` is the cosine of the question and the statement with its topic. The three `words` are shares of
+    the question's terms, weighted by rarity: in the statement and its topic, with the statement before, and
+    with those around. `passage` is the passage's score as a share of the best. `right_kind` is whether it
+    holds a number, date or name when the question asks for one.
+    """
+
+    meaning: float
+    words: float
+    words_with_previous: float
+    words_around: float
+    passage: float
+    right_kind: bool
+
+    @property
+    def without_meaning(self) -> float:
+        """The score that needs no embedding."""
+        return (
+            WORDS * self.words
+            + WORDS_WITH_PREVIOUS * self.words_with_previous
+            + WORDS_AROUND * self.words_around
+            + PASSAGE * self.passage
+            + (0.0 if self.right_kind else WRONG_KIND)
+        )
+
+    @property
+    def score(self) -> float:
+        """The whole score, in natural log odds."""
+        return MEANING * self.meaning + self.without_meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A statement with the evidence for it."""
+
+    statement: Statement
+    evidence: Evidence
+
+
+def weigh(
+    question: str,
+    candidates: Sequence[Statement],
+    embedder: Embedder,
+    question_vector: FloatArray | None = None,
+) -> list[Weighed]:
+    """The statements most likely to answer, best first, at most `EMBEDDED_STATEMENTS`.
+
+    `question_vector` is `embedder.embed_query(question)` if it is at hand.
+    """
+    evidence = _lexical_evidence(question, candidates)
+    ranked = sorted(range(len(candidates)), key=lambda index: -evidence[index].without_meaning)
+    chosen = ranked[:EMBEDDED_STATEMENTS]
+    if not chosen:
+        return []
+    vector = embedder.embed_query(question) if question_vector is None else question_vector
+    cosines = embedder.embed_documents([candidates[index].topical_text for index in chosen]) @ vector
+    weighed = [
+        Weighed(candidates[index], replace(evidence[index], meaning=float(cosine)))
+        for index, cosine in zip(chosen, cosines, strict=True)
+    ]
+    return sorted(weighed, key=lambda each: -each.evidence.score)
+
+
+def lexical_relevance(question: str) -> Callable[[Sequence[str]], list[float]]:
+    """Weighs sentences by how many terms of the question each holds, for a packer that must trim."""
+    wanted = frozenset(question_terms(question))
+
+    def relevance(sentences: Sequence[str]) -> list[float]:
+        return [float(len(wanted.intersection(terms(sentence)))) for sentence in sentences]
+
+    return relevance
+
+
+def rarities(wanted: Iterable[str], candidates: Sequence[Statement]) -> dict[str, float]:
+    """How much each term of the question tells: its inverse frequency among the candidates, adding up to 1.
+
+    The frequencies are those of the candidates and not of the whole store: what tells sentences about one
+    subject apart is not the name of the subject.
+    """
+    total = len(candidates) + 1
+    weights = {
+        term: math.log(total / (sum(term in each.terms for each in candidates) + 0.5)) for term in wanted
+    }
+    whole = sum(max(weight, 0.0) for weight in weights.values()) or 1.0
+    return {term: max(weight, 0.0) / whole for term, weight in weights.items()}
+
+
+def _lexical_evidence(question: str, candidates: Sequence[Statement]) -> list[Evidence]:
+    """The evidence of each candidate but for its meaning."""
+    shares = rarities(question_terms(question), candidates)
+    kind = asked_kind(question)
+    best = max((each.passage.score for each in candidates), default=0.0)
+    evidence = []
+    for index, candidate in enumerate(candidates):
+        topic = frozenset(terms(candidate.topic))
+        around = _around(candidates, index)
+        evidence.append(
+            Evidence(
+                meaning=0.0,
+                words=_covered(shares, candidate.terms | topic),
+                words_with_previous=_covered(shares, candidate.terms | topic | around[0]),
+                words_around=_covered(shares, candidate.terms | topic | around[1]),
+                passage=max(candidate.passage.score, 0.0) / best if best > 0 else 0.0,
+                right_kind=holds(kind, candidate.text, question),
+            )
+        )
+    return evidence
+
+
+def _around(candidates: Sequence[Statement], index: int) -> tuple[frozenset[str], frozenset[str]]:
+    """The terms of the statement before, and of all those around, within the passage."""
+    number = candidates[index].number
+    near = range(max(0, index - AROUND), min(len(candidates), index + AROUND + 1))
+    same = [place for place in near if candidates[place].number == number]
+    previous = candidates[index - 1].terms if index - 1 in same else frozenset()
+    return previous, frozenset().union(*(candidates[place].terms for place in same))
+
+
+def _covered(shares: Mapping[str, float], held: frozenset[str]) -> float:
+    return sum(share for term, share in shares.items() if term in held)

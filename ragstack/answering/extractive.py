@@ -1,0 +1,181 @@
+"""Answers a question without a language model: copies the sentences that answer best, each with its citation.
+
+Chooses among the statements that `evidence` has weighed, shortens long ones, puts them in readable order and
+says so when nothing answers. Everything in the answer but the numbers and the dots is document text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ragstack.answering.citations import cite
+from ragstack.answering.evidence import Weighed, rarities, weigh
+from ragstack.answering.excerpts import excerpt
+from ragstack.answering.questions import asked_kind, holds
+from ragstack.answering.statements import Statement, statements
+from ragstack.answering.terms import question_terms
+from ragstack.records import Citation, Embedder, Passage, TextSource
+
+if TYPE_CHECKING:
+    from ragstack.records import FloatArray
+
+NOT_FOUND = "Nothing in the documents seems to answer this."
+
+SENTENCES = 3
+CHARACTERS = 600
+"""An answer that is read at a glance: three sentences, a short paragraph."""
+
+LONGEST_STATEMENT = 250
+SHORTEST_STATEMENT = 80
+"""A longer sentence is cut down to the first; with less room than the second, nothing more is added."""
+
+MUCH_LESS_LIKELY = 4.0
+"""Log odds below the best statement beyond which another is left out: e^4, about 50 times less likely."""
+
+SAME_WORDS = 0.8
+"""Share of common terms (Jaccard) from which two statements say the same."""
+
+LEAST_MEANING = 0.3
+LEAST_WORDS = 0.3
+"""Nothing answers when the best statement has neither: a cosine, a share of the question's terms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A statement in the answer, and the stretch of it that is shown."""
+
+    weighed: Weighed
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        """What is shown, on one line, with dots where the sentence goes on."""
+        statement = self.weighed.statement
+        shown = " ".join(statement.text[self.start - statement.start : self.end - statement.start].split())
+        before = "... " if self.start > statement.start else ""
+        return before + shown + (" ..." if self.end < statement.end else "")
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractiveAnswer:
+    """The text with its numbers, the citations in the order of the text, and why these statements.
+
+    `found` is false when nothing answers; the text then says so and nothing is cited.
+    """
+
+    text: str
+    found: bool
+    citations: tuple[Citation, ...] = ()
+    chosen: tuple[Chosen, ...] = ()
+
+
+def answer_extractively(
+    question: str,
+    passages: Sequence[Passage],
+    embedder: Embedder,
+    source: TextSource,
+    *,
+    question_vector: FloatArray | None = None,
+    abstain: bool = True,
+) -> ExtractiveAnswer:
+    """The answer from these passages, which are numbered from 1 in their order.
+
+    The best statement comes first; the others follow passage by passage, in the order of their document.
+    Embeds at most `evidence.EMBEDDED_STATEMENTS` sentences, in one batch, and the question unless its
+    vector is given. Without `abstain` the best statement is given however little speaks for it.
+    """
+    candidates = statements(passages)
+    weighed = weigh(question, candidates, embedder, question_vector)
+    if not weighed or (abstain and not answers(weighed)):
+        return ExtractiveAnswer(NOT_FOUND, found=False)
+    chosen = _readable(list(_choose(question, candidates, weighed)))
+    citations = tuple(
+        cite(each.weighed.statement.number, passages, start, end, source)
+        for each in chosen
+        for start, end in _spans(each, chosen)
+    )
+    return ExtractiveAnswer(_text(chosen), True, citations, tuple(chosen))
+
+
+def answers(weighed: Sequence[Weighed]) -> bool:
+    """Whether any of the statements has to do with the question, by meaning or by words."""
+    return any(
+        each.evidence.meaning >= LEAST_MEANING or each.evidence.words_with_previous >= LEAST_WORDS
+        for each in weighed
+    )
+
+
+def _choose(question: str, candidates: Sequence[Statement], weighed: Sequence[Weighed]) -> Iterator[Chosen]:
+    """The best statements that differ, as far as they fit, each shortened to what is left."""
+    shares = rarities(question_terms(question), candidates)
+    kind = asked_kind(question)
+    floor = weighed[0].evidence.score - MUCH_LESS_LIKELY
+    taken: list[Statement] = []
+    room = CHARACTERS
+    for each in weighed:
+        limit = min(LONGEST_STATEMENT, room)
+        if len(taken) == SENTENCES or limit < SHORTEST_STATEMENT or each.evidence.score < floor:
+            return
+        statement = each.statement
+        if any(_same(statement, other) for other in taken):
+            continue
+        start, end = excerpt(statement.text, limit, shares, lambda text: holds(kind, text, question))
+        taken.append(statement)
+        room -= end - start
+        yield Chosen(each, statement.start + start, statement.start + end)
+
+
+def _same(one: Statement, other: Statement) -> bool:
+    """Whether two statements have nearly the same words."""
+    both = one.terms & other.terms
+    return len(both) >= SAME_WORDS * len(one.terms | other.terms)
+
+
+def _readable(chosen: list[Chosen]) -> list[Chosen]:
+    """The best first, then the rest of its passage, then passage by passage, each in document order."""
+    best, *rest = chosen
+    first_seen = list(dict.fromkeys(each.weighed.statement.number for each in chosen))
+    rest.sort(key=lambda each: (first_seen.index(each.weighed.statement.number), each.start))
+    return [best, *rest]
+
+
+def _spans(each: Chosen, chosen: Sequence[Chosen]) -> Iterator[tuple[int, int]]:
+    """The spans that a statement cites: for the first row of a table also the header row."""
+    if _shows_header(each, chosen):
+        assert each.weighed.statement.header is not None
+        yield each.weighed.statement.header
+    yield each.start, each.end
+
+
+def _shows_header(each: Chosen, chosen: Sequence[Chosen]) -> bool:
+    header = each.weighed.statement.header
+    if header is None:
+        return False
+    first = next(other for other in chosen if other.weighed.statement.header == header)
+    return first is each
+
+
+def _text(chosen: Sequence[Chosen]) -> str:
+    """The statements with their numbers: those of one passage in one line, rows of tables one a line."""
+    lines: list[str] = []
+    for place, each in enumerate(chosen):
+        statement = each.weighed.statement
+        text = f"{each.text} [{statement.number}]"
+        previous = chosen[place - 1].weighed.statement if place else None
+        if _shows_header(each, chosen):
+            lines.append(_header_text(statement))
+        if previous is None or previous.number != statement.number or statement.is_row or previous.is_row:
+            lines.append(text)
+        else:
+            lines[-1] += " " + text
+    return "\n".join(lines)
+
+
+def _header_text(statement: Statement) -> str:
+    assert statement.header is not None
+    start, end = statement.header
+    header = statement.passage.text[start - statement.passage.start : end - statement.passage.start]
+    return f"{header} [{statement.number}]"

@@ -1,0 +1,62 @@
+"""The words of a text as evidence: folded, stemmed, without those that carry none.
+
+Compares a question with sentences by content words. It does not search (the store's full-text index does) and
+knows nothing of weights or scores.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+STOP_WORDS = frozenset(
+    "a about after all also an and any are as at be been before being between both but by can could did do"
+    " does during each for from had has have he her him his how i if in into is it its many may me might more most"
+    " much must my no not of on only or other our over s she should so some such t than that the their them"
+    " then there these they this those to under us was we were what when where which while who whom whose why"
+    " will with would you your".split()
+)
+
+# Han, kana, Thai, Lao, Khmer, Burmese: scripts that put no blank between words.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
+_WORD = re.compile(r"\w+(?:[.,]\d+)*")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, case folded.
+
+    A number keeps its decimals; a script without blanks between words gives overlapping pairs of letters.
+    """
+    found: list[str] = []
+    for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
+        if word.isascii():
+            found.append(word)
+        else:
+            found.extend(_UNSPACED_RUN.sub(" ", word).split())
+            for run in _UNSPACED_RUN.findall(word):
+                found.extend(run[place : place + 2] for place in range(max(1, len(run) - 1)))
+    return found
+
+
+def terms(text: str) -> list[str]:
+    """The stems of the content words of a text, in order, with repetitions."""
+    return [stem(word) for word in words(text) if word not in STOP_WORDS]
+
+
+def question_terms(question: str) -> list[str]:
+    """The distinct terms of a question; of one that is made of stop words only, all its words."""
+    return list(dict.fromkeys(terms(question) or words(question)))
+
+
+@lru_cache(maxsize=65_536)
+def stem(word: str) -> str:
+    """The word without its English endings (Snowball's English stemmer); other scripts stay as they are."""
+    import snowballstemmer
+
+    if not word.isascii() or not word.isalpha():
+        return word
+    # A stemmer keeps the word it works on, so threads must not share one; making one costs nothing.
+    stemmed: str = snowballstemmer.stemmer("english").stemWord(word)
+    return stemmed

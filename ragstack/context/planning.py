@@ -1,0 +1,150 @@
+"""Plans which pieces of the hits to put into a prompt, by sums of the pieces' tokens.
+
+States the choice between hits as a `selection.Problem` (value per piece, tokens per piece, price, frames) and
+solves it for an allowance. The sums may be off by a few tokens where a tokenizer joins pieces otherwise;
+`packing` counts the result exactly and asks for another plan if need be.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ragstack.context.duplicates import Distinct, distinct_hits
+from ragstack.context.frames import PromptFrame, frame_passage
+from ragstack.context.layout import Layout, lay_out
+from ragstack.context.readers import CachedCounter
+from ragstack.context.selection import Problem, select
+from ragstack.context.trimming import Relevance, trim_into
+from ragstack.records import Hit, Location, Passage, TextSource
+
+# A passage's place is known only when it is made, so its header is planned with one of usual length.
+_SAMPLE_LOCATION = Location(first_line=1000, last_line=1010)
+_SAMPLE_NUMBER = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The segments to take, and the hits of which only a part is among them, each with that part."""
+
+    segments: frozenset[int]
+    parts: Mapping[int, range]
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """The distinct hits of one question, laid out and counted; `problem` has no budget until one is given."""
+
+    distinct: tuple[Distinct, ...]
+    layout: Layout
+    problem: Problem
+    relevance: Relevance | None
+
+    @classmethod
+    def from_hits(
+        cls,
+        hits: Sequence[Hit],
+        *,
+        source: TextSource,
+        frame: PromptFrame,
+        counter: CachedCounter,
+        minimum_relevance: float,
+        relevance: Relevance | None,
+    ) -> Planner:
+        """Lays the hits out and counts every piece and every header once, in two batches."""
+        distinct = tuple(distinct_hits(hits))
+        layout = lay_out([each.hit for each in distinct], source)
+        tokens = _segment_tokens(layout, counter)
+        lengths = [max(1, sum(tokens[number] for number in window)) for window in layout.windows]
+        rates = [share / length for share, length in zip(_shares(distinct), lengths, strict=True)]
+        problem = Problem(
+            windows=layout.windows,
+            values=_segment_values(layout, rates, tokens),
+            tokens=tokens,
+            frames=_frame_tokens(distinct, layout, frame, counter),
+            price=minimum_relevance / statistics.median(lengths),
+            budget=0,
+        )
+        return cls(distinct, layout, problem, relevance)
+
+    def plan(self, allowance: int) -> Plan:
+        """Whole windows worth most within the allowance, then parts of others in what is left of it."""
+        selection = select(replace(self.problem, budget=allowance))
+        parts = trim_into(selection, None if self.relevance is None else self._weigh)
+        return Plan(frozenset(selection.segments), parts)
+
+    def single_sentences(self, budget: int) -> Iterator[Plan]:
+        """Plans of one piece each, the most valuable first, leaving out what cannot fit."""
+        values, tokens = self.problem.values, self.problem.tokens
+        for number in sorted(values, key=lambda number: -values[number]):
+            if tokens[number] <= budget:
+                run = range(number, number + 1)
+                parts = {
+                    index: run
+                    for index, window in enumerate(self.layout.windows)
+                    if number in window and len(window) > 1
+                }
+                yield Plan(frozenset(run), parts)
+
+    def planned_tokens(self, run: range) -> int:
+        """What a passage of these segments costs by the plan."""
+        return self.problem.frames[run[0]] + sum(self.problem.tokens[number] for number in run)
+
+    def _weigh(self, window: range) -> Sequence[float]:
+        assert self.relevance is not None
+        return self.relevance([self.layout.segments[number].text for number in window])
+
+
+def _segment_tokens(layout: Layout, counter: CachedCounter) -> dict[int, int]:
+    # A blank at the end would be a token of its own for many tokenizers, but it joins the word that follows.
+    texts = [segment.text.rstrip(" ") for segment in layout.segments.values()]
+    return dict(zip(layout.segments, counter.count_many(texts), strict=True))
+
+
+def _shares(distinct: Sequence[Distinct]) -> list[float]:
+    """The expected relevance of each hit: its score as a share of the best, or by rank if none is above 0."""
+    scores = [each.score for each in distinct]
+    best = max(scores)
+    if best <= 0:
+        return [1 / rank for rank in range(1, len(scores) + 1)]
+    return [max(score, 0.0) / best for score in scores]
+
+
+def _segment_values(layout: Layout, rates: Sequence[float], tokens: Mapping[int, int]) -> dict[int, float]:
+    """The value of each segment: its tokens at the highest rate of the windows that it is in."""
+    best = dict.fromkeys(tokens, 0.0)
+    for window, rate in zip(layout.windows, rates, strict=True):
+        for number in window:
+            best[number] = max(best[number], rate)
+    return {number: best[number] * tokens[number] for number in tokens}
+
+
+def _frame_tokens(
+    distinct: Sequence[Distinct], layout: Layout, frame: PromptFrame, counter: CachedCounter
+) -> dict[int, int]:
+    """What a passage that begins at a segment pays for its header, by the first window that holds it."""
+    texts: dict[int, str] = {}
+    windows = layout.windows
+    for index in sorted(range(len(windows)), key=lambda index: windows[index].start):
+        framed = frame_passage(frame, _SAMPLE_NUMBER, _sample_passage(distinct[index].hit))
+        for number in windows[index]:
+            texts.setdefault(number, framed)
+    return dict(zip(texts, counter.count_many(list(texts.values())), strict=True))
+
+
+def _sample_passage(hit: Hit) -> Passage:
+    """A passage like the one that the hit would begin, without its text."""
+    chunk = hit.chunk
+    return Passage(
+        document_id=chunk.document_id,
+        path=chunk.path,
+        title=chunk.title,
+        start=chunk.start,
+        end=chunk.end,
+        text="",
+        tokens=0,
+        score=hit.score,
+        headings=chunk.headings,
+        location=_SAMPLE_LOCATION,
+    )

@@ -1,0 +1,96 @@
+"""Cuts windows that do not fit down to the sentences that do.
+
+Works on a selection's segments, which end at sentences: a part of a window is a run of its segments. It
+comes after the choice of whole windows and spends only what that left over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ragstack.context.selection import Addition, Selection
+
+Relevance = Callable[[Sequence[str]], Sequence[float]]
+"""Says of sentences how much each matters for the question; 0 is not at all, and only proportions count."""
+
+
+def trim_into(selection: Selection, weigh: Callable[[range], Sequence[float]] | None) -> dict[int, range]:
+    """Fills what is left of the budget with parts of the windows left out, and says which part of each.
+
+    Windows come by value per token. Of a window the part with the greatest weight is taken, where `weigh`
+    gives a weight for each of its segments; without it, the part where the window begins, or where it
+    continues a passage that is taken already.
+    """
+    windows = selection.problem.windows
+    left_out = [index for index in range(len(windows)) if not selection.covers(windows[index])]
+    left_out.sort(key=lambda index: -selection.addition(windows[index]).density)
+    parts: dict[int, range] = {}
+    smallest = min(selection.problem.tokens.values(), default=0)
+    for index in left_out:
+        if selection.problem.budget - selection.tokens < smallest:
+            break
+        part = _best_part(selection, windows[index], weigh)
+        if part is not None:
+            selection.add(part)
+            parts[index] = part
+    return parts
+
+
+def _best_part(
+    selection: Selection, window: range, weigh: Callable[[range], Sequence[float]] | None
+) -> range | None:
+    if weigh is None:
+        values = selection.problem.values
+        weights = {number: values[number] for number in window}
+        parts = [part for stretch in _untaken(selection, window) for part in _ends(selection, stretch)]
+    else:
+        weights = dict(zip(window, weigh(window), strict=True))
+        parts = [part for stretch in _untaken(selection, window) for part in _inside(selection, stretch)]
+    weighed = [(sum(weights[number] for number in part), -part.start, part) for part in parts]
+    return max(weighed, key=lambda entry: entry[:2])[2] if weighed else None
+
+
+def _untaken(selection: Selection, window: range) -> Iterator[range]:
+    """The runs of a window's segments that are not taken."""
+    start = None
+    for number in [*window, window.stop]:
+        free = number < window.stop and number not in selection.segments
+        if free and start is None:
+            start = number
+        elif not free and start is not None:
+            yield range(start, number)
+            start = None
+
+
+def _ends(selection: Selection, stretch: range) -> Iterator[range]:
+    """The longest part that fits from where the stretch begins, and to its end if a passage follows there."""
+    yield from _longest_of(
+        selection, (range(stretch.start, stop) for stop in range(stretch.start + 1, stretch.stop + 1))
+    )
+    if stretch.stop in selection.segments:
+        yield from _longest_of(selection, (range(start, stretch.stop) for start in reversed(stretch)))
+
+
+def _inside(selection: Selection, stretch: range) -> Iterator[range]:
+    """From every segment of the stretch, the longest part that fits."""
+    for start in stretch:
+        yield from _longest_of(selection, (range(start, stop) for stop in range(start + 1, stretch.stop + 1)))
+
+
+def _longest_of(selection: Selection, growing: Iterable[range]) -> Iterator[range]:
+    """The last of these ever longer parts that fits and pays, if any."""
+    longest = None
+    for part in growing:
+        addition = selection.addition(part)
+        if not selection.fits(addition):
+            break
+        if selection.pays(addition) and not _is_mostly_header(selection, part, addition):
+            longest = part
+    if longest is not None:
+        yield longest
+
+
+def _is_mostly_header(selection: Selection, part: range, addition: Addition) -> bool:
+    """Whether a passage of its own would have more tokens of header than of text."""
+    text = sum(selection.problem.tokens[number] for number in part)
+    return addition.tokens > 2 * text

@@ -1,0 +1,203 @@
+"""The embedder over a sentence-transformers model: from texts to checked, normalised vectors.
+
+It answers every question about the model from its files, and puts the model into memory at the first text.
+It guarantees that no text is cut and that no vector leaves unchecked. How the model computes is its
+runtime's part.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ragstack.embedding.description import read_description
+from ragstack.embedding.fingerprint import fingerprint_of, weights_sha256
+from ragstack.embedding.models import LocatedModel
+from ragstack.embedding.runtime import Runtime, TokenBatch
+from ragstack.embedding.tokenizer import ModelTokenizer
+from ragstack.errors import EmbeddingError, ModelDamagedError
+from ragstack.records import Fingerprint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float32]
+    IntArray = NDArray[np.int64]
+
+# A vector shorter than this has no direction that could be compared.
+_SHORTEST_VECTOR = 1e-12
+
+# First characters of a text; with some of them a tokenizer may join or split the end of the prompt.
+_TEXT_BEGINNINGS = ("a", "the", "The", "1", "(", "-", "é", "漢")
+
+
+class SentenceTransformerEmbedder:
+    """An embedder over the model at `model`; implements `ragstack.records.Embedder`.
+
+    Constructing it reads the model's configuration only. The model is loaded at the first text to embed,
+    once, from whichever thread comes first; the files are then verified again. Raises `EmbeddingError` or
+    one of its subclasses when the model cannot be used.
+    """
+
+    def __init__(self, model: LocatedModel, *, open_runtime: RuntimeOpener | None = None) -> None:
+        self.model = model
+        self.description = read_description(model.folder)
+        self._open_runtime = open_runtime or _open_torch
+        self._opened: Runtime | None = None
+        self._opening = threading.Lock()
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """What identifies this embedder."""
+        return fingerprint_of(self.model, self.description)
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self.description.dimension
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that the model reads of one text, special tokens and prompt included."""
+        return self.description.max_tokens
+
+    @cached_property
+    def document_overhead(self) -> int:
+        """Tokens added to every document text: the special tokens and at most so many for the prompt."""
+        return self.tokenizer.special_tokens + self._prompt_tokens(self.description.document_prompt)
+
+    @cached_property
+    def tokenizer(self) -> ModelTokenizer:
+        """The tokenizer that sizes are measured with, and that makes the model's input."""
+        return ModelTokenizer(self.description.tokenizer_file, lowercase=self.description.lowercases)
+
+    def embed_documents(
+        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+    ) -> FloatArray:
+        """L2-normalised float32 vectors of shape (len(texts), dimension), in the order of `texts`.
+
+        `progress` is told how many more texts are done. Raises `EmbeddingError` naming the text's number
+        (from 0) when a text is longer than the model reads, or when its vector is missing, of another
+        length, not finite or zero; nothing is returned then.
+        """
+        return self._embed(texts, self.description.document_prompt, progress)
+
+    def embed_query(self, text: str) -> FloatArray:
+        """L2-normalised float32 vector of shape (dimension,), made with the query prompt; raises likewise."""
+        vector: FloatArray = self._embed([text], self.description.query_prompt, None)[0]
+        return vector
+
+    def _embed(self, texts: Sequence[str], prompt: str, progress: Callable[[int], None] | None) -> FloatArray:
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        if not texts:
+            return vectors
+        tokens = self.tokenizer.model_input([prompt + text for text in texts])
+        self._refuse_long(tokens)
+        runtime = self._runtime()
+        skipped = self._skipped_tokens(prompt)
+        for rows in _batches([len(ids) for ids in tokens], runtime.batch_tokens):
+            batch = _pad([tokens[row] for row in rows], self.description.padding_id, skipped)
+            vectors[rows] = self._checked(runtime.run(batch), rows)
+            if progress is not None:
+                progress(len(rows))
+        return vectors
+
+    def _refuse_long(self, tokens: Sequence[IntArray]) -> None:
+        for index, ids in enumerate(tokens):
+            if len(ids) > self.max_tokens:
+                raise EmbeddingError(
+                    f"text {index} has {len(ids)} tokens, and the embedding model reads {self.max_tokens}",
+                    hint="shorten it: a text is never cut silently",
+                )
+
+    def _checked(self, output: FloatArray, rows: Sequence[int]) -> FloatArray:
+        """The normalised vectors of one batch, of the texts with these numbers."""
+        if output.ndim != 2 or output.shape[1] != self.description.output_dimension:
+            raise EmbeddingError(
+                f"the embedding model gave vectors of shape {output.shape} for text {rows[0]} and others, "
+                f"not of length {self.description.output_dimension}"
+            )
+        if len(output) != len(rows):
+            first_without = rows[min(len(output), len(rows) - 1)]
+            raise EmbeddingError(
+                f"the embedding model gave {len(output)} vectors for {len(rows)} texts, "
+                f"none for text {first_without}"
+            )
+        used = output[:, : self.dimension].astype(np.float64)
+        lengths = np.linalg.norm(used, axis=1)
+        _refuse_any(np.logical_not(np.isfinite(used).all(axis=1)), rows, "a vector that is not finite")
+        _refuse_any(lengths < _SHORTEST_VECTOR, rows, "a zero vector")
+        normalised: FloatArray = (used / lengths[:, np.newaxis]).astype(np.float32)
+        return normalised
+
+    def _runtime(self) -> Runtime:
+        with self._opening:
+            if self._opened is None:
+                self._verify()
+                self._opened = self._open_runtime(self)
+            return self._opened
+
+    def _verify(self) -> None:
+        """Raise `ModelDamagedError` unless the weights are still the ones that the fingerprint names."""
+        self.model.verify()
+        if weights_sha256(self.description) != self.fingerprint.weights:
+            raise ModelDamagedError(
+                f"the weights in `{self.model.folder}` have changed since the model was opened",
+                hint="start again to use the new ones",
+            )
+
+    def _prompt_tokens(self, prompt: str) -> int:
+        """Tokens that a prompt adds at most; where it meets a text, two tokens may become one or three."""
+        if not prompt:
+            return 0
+        with_prompt = self.tokenizer.count_many([prompt + beginning for beginning in _TEXT_BEGINNINGS])
+        alone = self.tokenizer.count_many(_TEXT_BEGINNINGS)
+        added = (more - less for more, less in zip(with_prompt, alone, strict=True))
+        return max(self.tokenizer.count(prompt), *added)
+
+    def _skipped_tokens(self, prompt: str) -> int:
+        """Tokens at the beginning that are not pooled, for models that leave the prompt out."""
+        if not prompt or self.description.pools_prompt:
+            return 0
+        return self.tokenizer.count(prompt) + self.tokenizer.leading_special_tokens
+
+
+RuntimeOpener = Callable[[SentenceTransformerEmbedder], Runtime]
+
+
+def _open_torch(embedder: SentenceTransformerEmbedder) -> Runtime:
+    from ragstack.embedding.torch_runtime import TorchRuntime
+
+    return TorchRuntime(embedder.description, embedder.tokenizer)
+
+
+def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Numbers of the texts, longest first, in batches of at most `batch_tokens` tokens when filled up.
+
+    Sorting keeps the filling small; the longest come first so that memory runs out at once or never.
+    """
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    start = 0
+    while start < len(order):
+        size = max(1, batch_tokens // max(1, lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
+
+
+def _pad(rows: Sequence[IntArray], padding_id: int, skipped: int) -> TokenBatch:
+    width = max(len(row) for row in rows)
+    ids = np.full((len(rows), width), padding_id, dtype=np.int64)
+    mask = np.zeros((len(rows), width), dtype=np.int64)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = row
+        mask[index, : len(row)] = 1
+    return TokenBatch(ids, mask, skipped)
+
+
+def _refuse_any(wrong: NDArray[np.bool_], rows: Sequence[int], what: str) -> None:
+    if wrong.any():
+        raise EmbeddingError(f"the embedding model gave {what} for text {rows[int(np.argmax(wrong))]}")

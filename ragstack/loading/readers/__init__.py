@@ -1,0 +1,73 @@
+"""The readers by file name: `reader_for` finds one, `extract` runs it, `document_of` takes text as it is.
+
+A new format is a module with a `READER` and a line here. Readers load their libraries when they run, not when
+they are imported. Whatever a library raises on a bad file leaves here as a LoadingError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ragstack.errors import LoadingError, RagstackError
+from ragstack.loading.encoding import clean
+from ragstack.loading.readers import html, markdown, pdf, text
+from ragstack.loading.readers.base import Reader
+from ragstack.records import Document
+
+READERS: tuple[Reader, ...] = (text.READER, markdown.READER, html.READER, pdf.READER)
+
+_BY_SUFFIX = {suffix: reader for reader in READERS for suffix in reader.suffixes}
+
+
+def find_reader(name: str) -> Reader | None:
+    """The reader for a file of this name, by its ending; None when there is none."""
+    return _BY_SUFFIX.get(_suffix(name))
+
+
+def reader_for(name: str) -> Reader:
+    """The reader for a file of this name; raises LoadingError when no reader takes its ending."""
+    reader = find_reader(name)
+    if reader is None:
+        raise LoadingError(
+            unsupported_reason(name), hint=f"ragstack reads {', '.join(sorted(_BY_SUFFIX))} files"
+        )
+    return reader
+
+
+def unsupported_reason(name: str) -> str:
+    """Why no reader takes a file of this name."""
+    suffix = _suffix(name)
+    return f"no reader for {ascii(suffix)[1:-1]} files" if suffix else "no reader for files without an ending"
+
+
+def extract(data: bytes, name: str) -> Document:
+    """The document in the bytes of a file of this name; raises LoadingError with a one-line reason."""
+    reader = reader_for(name)
+    return _guarded(reader, lambda: reader.extract(data, name))
+
+
+def document_of(content: str, name: str = "") -> Document:
+    """The document of text that was never a file, read as `name` suggests, or else as plain text."""
+    reader = find_reader(name)
+    parse = text.parse if reader is None or reader.parse is None else reader.parse
+    return _guarded(reader or text.READER, lambda: parse(clean(content)))
+
+
+def _guarded(reader: Reader, read: Callable[[], Document]) -> Document:
+    """What `read` returns; what a library raises becomes a LoadingError that names the reader."""
+    try:
+        return read()
+    except RagstackError:
+        raise
+    except Exception as error:
+        raise LoadingError(f"the {reader.name} reader failed: {_one_line(error)}") from error
+
+
+def _suffix(name: str) -> str:
+    stem, dot, ending = name.rpartition("/")[2].rpartition(".")
+    return f".{ending.lower()}" if dot and stem else ""
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__
