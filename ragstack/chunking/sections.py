@@ -1,7 +1,7 @@
 """Decides which sections share windows, and which headings a window stands under.
 
 A window never crosses from one group of sections into another. Sections come from `structure`; what is made
-of their titles is the affair of `context`.
+of their titles is found in `heading_context`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class SectionGroup:
 
     sections: list[PlacedSection]
     tokens: int
+    has_body: bool
+    """Whether there is any text besides headings."""
 
     @property
     def first(self) -> int:
@@ -49,15 +51,11 @@ class SectionGroup:
         """The seam where the group ends."""
         return self.sections[-1].last
 
-    @property
-    def has_body(self) -> bool:
-        """Whether there is any text besides headings."""
-        return any(section.body < section.last for section in self.sections)
-
     def add(self, other: SectionGroup) -> None:
         """Takes the sections of the next group in."""
         self.sections += other.sections
         self.tokens += other.tokens
+        self.has_body = self.has_body or other.has_body
 
     def headings(self, first: int, last: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """The titles, and seams, of the headings that enclose all text of the window `[first, last)`.
@@ -70,9 +68,9 @@ class SectionGroup:
         high = bisect_left(self.sections, last, key=lambda section: section.first)
         touched = self.sections[low:high]
         with_body = [section for section in touched if max(section.body, first) < min(section.last, last)]
-        paths = [section.path for section in with_body or touched[-1:]]
-        depth = _common_depth(paths)
-        return paths[0][:depth], (with_body or touched[-1:])[0].path_seams[:depth]
+        enclosed = with_body or touched[-1:]
+        depth = _common_depth([section.path for section in enclosed])
+        return enclosed[0].path[:depth], enclosed[0].path_seams[:depth]
 
 
 def _common_depth(paths: Sequence[tuple[str, ...]]) -> int:
@@ -92,7 +90,8 @@ def group_sections(structure: Structure, seams: Seams, size: int) -> list[Sectio
     """
     groups: list[SectionGroup] = []
     for section in _placed(structure.sections, seams):
-        group = SectionGroup([section], seams.tokens_between(section.first, section.last))
+        tokens = seams.tokens_between(section.first, section.last)
+        group = SectionGroup([section], tokens, has_body=section.body < section.last)
         if groups and _takes_next(groups[-1], section, size):
             groups[-1].add(group)
         else:

@@ -48,22 +48,22 @@ _CONTINUING = frozenset(",;-–—(&/")
 """A line that ends in one of these goes on in the next."""
 
 _NEVER_LAST = frozenset(
-    "dr mr mrs ms messrs mme mlle prof gen col lt cmdr sgt cpl capt maj adm sen rep gov hon rev fr supt"
-    " e.g eg i.e ie cf viz vs approx ca resp incl esp"
-    " fig figs eq eqs tab ref refs sect chap"
-    " z.b bzw d.h u.a vgl evtl ggf inkl ca nr bspw p.ex".split()
+    "dr mr mrs ms messrs mme mlle prof lt cmdr sgt capt gov"
+    " e.g eg i.e ie cf viz vs approx resp incl esp fig figs eq eqs"
+    " z.b bzw d.h u.a vgl evtl ggf inkl nr bspw p.ex".split()
 )
 """Abbreviations that something always follows."""
 
 _BEFORE_NUMBERS = frozenset(
-    "no nos p pp vol vols art sec ch para par ver v col pt ser ed cl"
+    "no nos p pp vol vols art sec sect ch chap para par ver v col pt ser ed cl tab ref refs ca"
     " jan feb mar apr jun jul aug sep sept oct nov dec".split()
 )
 """Abbreviations only when a number follows: "No. 5", but "No. He stayed."""
 
 _SOMETIMES_LAST = frozenset(
-    "etc et al inc ltd co corp llc bros jr sr st ave blvd rd mt ft dept univ assn est a.m p.m am pm"
-    " ph.d m.d b.a m.a usw bros op cit ibid ed eds gmbh lit min max sp spp".split()
+    "etc et al inc ltd co corp llc bros jr sr st ave blvd rd mt ft dept univ assn est a.m p.m ph.d"
+    " m.d b.a m.a usw bros op cit ibid ed eds gmbh lit min max sp spp gen col maj adm sen rep hon rev"
+    " fr".split()
 )
 """Abbreviations that end a sentence when a word follows that starts one."""
 
@@ -74,7 +74,8 @@ _STARTERS = frozenset(
     " also more so once during under between until here now today please see both neither nor despite"
     " instead thus therefore moreover furthermore meanwhile finally first second third next another"
     " several every any only even still le la les un une il elle ils nous vous ce cette el los las"
-    " der die das ein eine es er sie wir".split()
+    " der die das ein eine es er sie wir everyone everybody nobody nothing someone something perhaps"
+    " maybe".split()
 )
 """Words that, with a capital, rarely stand right behind an abbreviation unless they start a sentence."""
 

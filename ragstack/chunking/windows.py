@@ -33,22 +33,24 @@ def chunk_document(
 
     A *unit* is a sentence, a heading, a line of code or a row of a table. Windows begin and end between
     units wherever they can, and every unit that fits a window is whole in one. Windows do not cross into
-    another section, small sections aside, which share windows (`sections.group_sections`).
+    another section, except that small sections share windows (`sections.group_sections`).
 
-    Inside a section, neighbouring windows share at least `settings.overlap` tokens, and at most the unit more
-    in which that point lies, so the later window begins at a unit. It begins at a clause or word of that
-    unit instead (the overlap is then the request and at most that clause or word more) if from the unit's
-    beginning the next unit would not fit and from there it would, or if hardly any new text would. In text
-    with very many characters a token half of `max_characters` is overlap enough, and where blanks without
-    end or a single huge word leave no room, the overlap shrinks so that the next window still gets on.
+    The overlap, inside a section: go back `settings.overlap` tokens from the end of a window; the next window
+    begins at the beginning of the unit in which that place lies. So neighbours share at least the request
+    and less than one unit more, also where units are longer than the request. If from there the unit that
+    comes next would not fit, the window begins later in the same unit, at the last clause or word from
+    which the request is still met. Only these exceptions share less: an overlap of 0 shares nothing; an
+    overlap never exceeds three quarters of a window that a context has shortened; half of
+    `max_characters` is always overlap enough; and where a run of blanks or a huge word leaves no room,
+    the next window begins where it gets on.
 
-    `headings` are those that enclose all text of the chunk; heading lines themselves are text of the chunk
-    that begins with them. The context takes at most `settings.max_context_tokens` and a quarter of what fits;
-    where it, the text and the overhead together pass `max_tokens`, the section's windows are shortened, and
-    the overlap to three quarters of a window if it was more.
+    `headings` are those that enclose all text of the chunk; a heading's line itself is text of the chunk that
+    begins with it, and is then not repeated in the context. The context takes at most
+    `settings.max_context_tokens` tokens and a quarter of what fits; where context, text and overhead
+    together would pass `max_tokens`, the windows of that section are shortened.
 
     Raises UsageError if the settings cannot be honoured (see `settings.check_settings`), and EmbeddingError
-    if a single character has more tokens than the embedder reads.
+    if a single character has more tokens than a chunk may have.
     """
     check_settings(settings, max_tokens=max_tokens, overhead=overhead)
     room = max_tokens - overhead
@@ -153,7 +155,7 @@ class _Cutter:
 def _narrowed(budget: int, surplus: int) -> int:
     if budget <= 1:
         raise EmbeddingError(
-            f"a single character has {surplus} tokens more than the embedder reads",
-            hint="use a model that reads longer texts",
+            f"a single character has {surplus} tokens more than a chunk may have",
+            hint="choose a larger chunk size, or a model that reads longer texts",
         )
     return max(1, budget - surplus)

@@ -38,5 +38,5 @@ def remove(documents: Sequence[str], yes: bool) -> None:
             system.remove_document(document_id)
             console.write(console.safe_line(f"Removed {name}"))
     if any(Path(document_name(each)).exists() for each in found if each.root):
-        console.hint("a file that still exists comes back with the next `ragstack ingest` of its folder")
+        console.hint("to keep a file that still exists from coming back, name it in `.ragstackignore`")
     console.hint("run `ragstack purge` to erase what was removed from the store's files too")

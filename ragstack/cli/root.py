@@ -13,7 +13,7 @@ import click
 from ragstack._version import __version__
 from ragstack.cli import console
 from ragstack.cli.options import examples
-from ragstack.errors import RagstackError
+from ragstack.errors import RagstackError, StoreDamagedError
 
 # The name of a command, and where it is defined; in the order of the help.
 COMMANDS: Mapping[str, str] = {
@@ -80,7 +80,7 @@ def _is_broken_pipe(error: Exception) -> bool:
 def _report(error: Exception) -> int:
     """Say what went wrong; returns the exit code."""
     if isinstance(error, RagstackError):
-        console.show_error(error.message, error.hint)
+        console.show_error(error.message, _next_step(error))
         return error.exit_code
     if isinstance(error, OSError):
         console.show_error(str(error), None)
@@ -90,6 +90,13 @@ def _report(error: Exception) -> int:
         "this is a mistake in ragstack; run again with `RAGSTACK_DEBUG=1` and report the traceback",
     )
     return 1
+
+
+def _next_step(error: RagstackError) -> str | None:
+    """What to do about an error, as a command where one is known to help."""
+    if isinstance(error, StoreDamagedError) and "`ragstack " not in (error.hint or ""):
+        return "run `ragstack verify` to see what is damaged and which command helps"
+    return error.hint
 
 
 _EPILOG = (

@@ -15,6 +15,9 @@ from itertools import chain, combinations
 SWAP_LIMIT = 12
 """Greedy choice loses at most about one window's worth, so swaps are tried only while no more than these fit."""
 
+PAIR_LIMIT = 4
+"""Starting from each pair of windows is tried only while no more than these fit."""
+
 NEWCOMERS = 8
 """Windows not taken that swaps are tried with."""
 
@@ -145,7 +148,8 @@ def _neighbours(selection: Selection) -> Iterator[Selection]:
     """What comes of starting from one or two windows, or of leaving one out, with or without another in."""
     left_out = _best_left_out(selection)
     pool = [*selection.order, *left_out]
-    for seeds in chain(combinations(pool, 1), combinations(pool, 2)):
+    sizes = (1, 2) if len(selection.order) <= PAIR_LIMIT else (1,)
+    for seeds in chain.from_iterable(combinations(pool, size) for size in sizes):
         yield _refilled(selection.problem, seeds, pool)
     for index in selection.order:
         kept = [other for other in selection.order if other != index]

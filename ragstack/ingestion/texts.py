@@ -6,13 +6,12 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ragstack.errors import EmbeddingError
 from ragstack.ingestion.batch import DocumentBatch, PendingDocument
 from ragstack.ingestion.survey import title_from_path
-from ragstack.loading.readers import extract
+from ragstack.loading.readers import document_of
 from ragstack.records import Document, FileStat
 from ragstack.store.sources import TEXTS, Place
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from ragstack.store.writer import Writer
 
 _NAME_DIGITS = 16
-_TEXT_SUFFIXES = frozenset({".txt", ".md", ".markdown", ".html", ".htm"})
 
 
 def commit_text(
@@ -40,7 +38,7 @@ def commit_text(
     known = writer.known_files(source_id).get(path)
     if known is not None and known.content_hash == digest and title is None and not metadata:
         return known.document_id
-    document = _document(data, name, title, metadata)
+    document = _document(text, name, title, metadata)
     present = time.time_ns()
     pending = PendingDocument(
         source_id=source_id,
@@ -59,9 +57,8 @@ def commit_text(
     return committed.document_id
 
 
-def _document(data: bytes, name: str | None, title: str | None, metadata: Mapping[str, str]) -> Document:
+def _document(text: str, name: str | None, title: str | None, metadata: Mapping[str, str]) -> Document:
     """Read as the format of the name's suffix if that is one of the text formats, else as plain text."""
-    suffix = PurePosixPath(name or "").suffix.lower()
-    document = extract(data, f"text{suffix if suffix in _TEXT_SUFFIXES else '.txt'}")
+    document = document_of(text, name or "")
     found = title or document.title or (title_from_path(name) if name else None)
     return replace(document, title=found, metadata={**document.metadata, **metadata})

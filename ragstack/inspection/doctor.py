@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragstack.config import DATABASE_FILE
-from ragstack.errors import ModelDamagedError, ModelNotFoundError
+from ragstack.errors import ModelDamagedError, ModelNotFoundError, StoreDamagedError
 from ragstack.inspection.checks import Check, Status, made
 from ragstack.inspection.environment import bytes_in, files_in, library_checks, openmp_runtimes, place_checks
 
@@ -76,6 +76,8 @@ def schema_revision(directory: Path) -> Check:
             older = migrations.needs_upgrade(engine)
             with engine.connect() as connection:
                 found = migrations.revision(connection)
+    except StoreDamagedError as error:
+        return Check("schema", Status.PROBLEM, error.message, "run `ragstack verify`")
     finally:
         engine.dispose()
     if not older:
@@ -134,7 +136,7 @@ def quarantine(directory: Path) -> Check:
     return Check(
         "set aside",
         Status.WARNING,
-        f"{len(files):,} damaged index files were made anew; the old are in `{folder}`",
+        f"damaged index files that were made anew: {len(files):,}, kept in `{folder}`",
         f"check the disk they are on; then delete `{folder}`",
     )
 

@@ -117,6 +117,8 @@ def measure_passes(
 def _deployment(
     kernel: AttentionKernel, activation_type: str, chunk: int | None, device: Device
 ) -> Deployment:
+    import torch
+
     return Deployment(
         engine=Engine.TRANSFORMERS,
         attention=kernel,

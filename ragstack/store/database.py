@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_MS = 10_000
 """How long a statement waits for another process's transaction; writers are serialised by a file lock."""
 
+DAMAGE_SIGNS = ("malformed", "not a database", "disk image", "Could not decode")
+"""What SQLite and its driver say of a database whose bytes are not what was written."""
+
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -97,7 +100,7 @@ def damage_reported(path: Path) -> Iterator[None]:
         yield
     except (DatabaseError, sqlite3.DatabaseError) as error:
         reason = str(error.orig if isinstance(error, DatabaseError) else error)
-        if any(sign in reason for sign in ("malformed", "not a database", "disk image")):
+        if any(sign in reason for sign in DAMAGE_SIGNS):
             raise StoreDamagedError(
                 f"the database `{path}` is damaged: {reason}",
                 hint="restore a backup, or ingest the folders again into a new store with `--store DIR`",
@@ -140,7 +143,9 @@ def checkpoint(engine: Engine) -> None:
     try:
         cursor = raw.cursor()
         cursor.execute("PRAGMA busy_timeout=0")  # an open reader may stay for as long as it likes
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _, frames, _ = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if frames:  # truncating an empty log would look like a commit to other connections
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     finally:
         raw.close()

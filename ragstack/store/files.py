@@ -24,8 +24,11 @@ HOLDER_FILE = "write.pid"
 
 
 def make_private_directory(path: Path) -> None:
-    """Create `path` with its parents; only its owner may enter it."""
+    """Create `path` with its parents so that they survive a power failure; only its owner may enter it."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    for folder in missing:
+        sync_directory(folder.parent)
 
 
 def write_durably(path: Path, data: memoryview) -> str:

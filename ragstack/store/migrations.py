@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool
 
-from ragstack.errors import StoreVersionError
+from ragstack.errors import StoreDamagedError, StoreVersionError
 
 HEAD = "0001"
 """The newest revision; a test holds it equal to the head of the migration scripts."""
@@ -34,11 +34,17 @@ def revision(connection: Connection) -> str | None:
 
 
 def needs_upgrade(engine: Engine) -> bool:
-    """Whether the schema is older than this ragstack; StoreVersionError if it is newer, without a write."""
+    """Whether the schema is older than this ragstack; StoreVersionError if it is newer, without a write.
+
+    StoreDamagedError if there is no schema at all.
+    """
     with engine.connect() as connection:
         found = revision(connection)
-    if found is None:
-        return True
+    if found is None:  # a store gets its name only after its tables
+        raise StoreDamagedError(
+            "the database is empty or not one of ragstack",
+            hint="restore a backup, or ingest the folders again into a new store with `--store DIR`",
+        )
     if found == HEAD:
         return False
     if found not in _known_revisions():

@@ -16,7 +16,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.engine import Connection, Engine
 
 from ragstack.config import DATABASE_FILE
-from ragstack.errors import StoreError, StoreNotFoundError
+from ragstack.errors import StoreDamagedError, StoreError, StoreNotFoundError
 from ragstack.store import migrations
 from ragstack.store.clock import now
 from ragstack.store.database import checkpoint, damage_reported, open_engine
@@ -113,7 +113,12 @@ class Store:
             self._warn("the damaged index file stays for now: the store cannot be written at the moment")
 
     def _index_for(self, connection: Connection) -> VectorIndex | None:
-        sequence = int(connection.execute(select(StoreInfo.sequence)).scalar_one())
+        sequence = connection.execute(select(StoreInfo.sequence)).scalar()
+        if sequence is None:
+            raise StoreDamagedError(
+                f"the database `{self.database}` does not describe itself",
+                hint="restore a backup, or ingest the folders again into a new store with `--store DIR`",
+            )
         with self._index_lock:
             held = self._index
             if held is not None and held.sequence == sequence:

@@ -47,11 +47,13 @@ def test_every_command_takes_a_store(invoke, path):
     assert "--store DIR" in invoke(*path, "--help").stdout
 
 
-@pytest.mark.parametrize(
-    "path",
-    [p for p in COMMAND_PATHS if p[:1] != ("sources",) or p == ("sources",)],
-    ids=" ".join,
-)
+CHANGING = {
+    ("sources", "relocate"), ("sources", "remove"), ("remove",), ("purge",), ("reembed",), ("backup",),
+    ("restore",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [p for p in COMMAND_PATHS if p not in CHANGING], ids=" ".join)
 def test_every_reading_command_speaks_json(invoke, path):
     assert "--json" in invoke(*path, "--help").stdout
 
@@ -133,6 +135,17 @@ def test_a_command_does_not_import_the_others(spawn):
         ["search"],
         ["inspect", "document", "three"],
         ["sources", "remove"],
+        ["sources", "remove", "--texts", "x"],
+        ["remove"],
+        ["backup"],
+        ["restore", "nowhere"],
+        ["verify", "--sample", "5"],
+        ["verify", "--sample", "0%"],
+        ["verify", "--sample", "101%"],
+        ["verify", "--sample", "nan%"],
+        ["verify", "--sample", "5%", "--deep"],
+        ["verify", "--seed", "3"],
+        ["reembed", "--chunk-size", "0"],
     ],
     ids=" ".join,
 )
@@ -155,7 +168,8 @@ def test_a_misspelt_command_is_not_a_question_but_answered_with_the_nearest_one(
 @pytest.mark.parametrize(
     "arguments",
     [["ask", "x"], ["search", "x"], ["inspect"], ["inspect", "documents"], ["sources"],
-     ["sources", "remove", "--yes", "x"]],
+     ["sources", "remove", "--yes", "x"], ["remove", "--yes", "x"], ["purge", "--yes"], ["reembed"],
+     ["verify"], ["repair"], ["repair", "--apply", "--yes"], ["backup", "copy"]],
     ids=" ".join,
 )  # fmt: skip
 def test_without_a_store_reading_fails_with_a_hint_and_makes_none(invoke, folder, arguments):
@@ -195,6 +209,11 @@ def test_an_expected_error_is_two_lines_without_a_traceback(invoke, failing):
     result = invoke("path")
     assert result.exit_code == 1
     assert result.stderr == "Error: chunk 3 fails its check\nhint: run `ragstack verify`\n"
+
+
+def test_damage_without_a_command_in_its_hint_gets_one(invoke, failing):
+    failing(StoreDamagedError("chunk 3 fails its check", hint="restore a backup"))
+    assert "\nhint: run `ragstack verify` to see" in invoke("path").stderr
 
 
 def test_an_unexpected_error_is_named_and_asks_for_a_report(invoke, failing):

@@ -7,6 +7,7 @@ what the families have in common `families`, and the bytes of weight files `weig
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -59,10 +60,17 @@ def read_config(path: Path) -> Architecture:
         ) from error
     if not isinstance(values, Mapping):
         raise ArchitectureError(f"`{path}` holds no JSON object", hint="name a model's config.json")
-    name = str(values.get("_name_or_path") or path.absolute().parent.name or path.name)
-    described = architecture_from_config(values, name=name, source=str(path))
+    described = architecture_from_config(values, name=_name(path, values), source=str(path))
     stored = folder_weight_bytes(path.parent)
     return described if stored is None else replace(described, weight_bytes=stored)
+
+
+def _name(path: Path, values: Mapping[str, Any]) -> str:
+    """The folder's name; in a cache, where that is a revision, the name in the file if it holds one."""
+    folder = path.absolute().parent.name
+    if re.fullmatch(r"[0-9a-f]{40}", folder):
+        return str(values.get("_name_or_path") or folder)
+    return folder or path.name
 
 
 def architecture_from_config(config: Mapping[str, Any], *, name: str, source: str) -> Architecture:
