@@ -157,9 +157,20 @@ class Chunk:
 class TokenSpans(Protocol):
     """The tokens of a text without special tokens, as three arrays of one length (sorted by offset)."""
 
-    starts: IntArray
-    ends: IntArray
-    words: IntArray
+    @property
+    def starts(self) -> IntArray:
+        """Where each token begins."""
+        ...
+
+    @property
+    def ends(self) -> IntArray:
+        """Where each token ends, exclusive."""
+        ...
+
+    @property
+    def words(self) -> IntArray:
+        """The number of the word that each token belongs to, never falling."""
+        ...
 
 
 @runtime_checkable

@@ -439,6 +439,7 @@ class RAGSystem:
 
     def _embedded(self, snapshot: Snapshot, question: str) -> FloatArray | None:
         """The question's vector, shape (dimension,); None in a store that has no documents yet."""
+        from ragstack.retrieval.question import question_vector
         from ragstack.store.generations import current_generation, require_same_embedder
 
         if not question.strip():
@@ -447,7 +448,7 @@ class RAGSystem:
         if generation is None:
             return None
         require_same_embedder(generation, self.embedder.fingerprint)
-        return self.embedder.embed_query(question)
+        return question_vector(self.embedder, question)
 
     def _retrieve(
         self, snapshot: Snapshot, question: str, vector: FloatArray | None, limit: int, where: Filter

@@ -87,6 +87,7 @@ def upgrade() -> None:
         sa.Column("read_at_ns", sa.BigInteger(), nullable=False),
         sa.Column("ingested_at", sa.Text(), nullable=False),
         sa.Column("stale_reason", sa.Text(), nullable=True),
+        sa.Column("checksum", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["source_id"], ["sources.id"], name="fk_documents_source_id_sources", ondelete="CASCADE"
         ),

@@ -11,11 +11,11 @@ import unicodedata
 from functools import lru_cache
 
 STOP_WORDS = frozenset(
-    "a about after all also an and any are as at be been before being between both but by can could did do"
-    " does during each for from had has have he her him his how i if in into is it its many may me might more most"
-    " much must my no not of on only or other our over s she should so some such t than that the their them"
-    " then there these they this those to under us was we were what when where which while who whom whose why"
-    " will with would you your".split()
+    "a about after all also an and any are as at be been before being between both but by can could did"
+    " do does during each for from had has have he her him his how i if in into is it its many may me"
+    " might more most much must my no not of on only or other our over s she should so some such t than"
+    " that the their them then there these they this those to under us was we were what when where which"
+    " while who whom whose why will with would you your".split()
 )
 
 # Han, kana, Thai, Lao, Khmer, Burmese: scripts that put no blank between words.

@@ -43,7 +43,7 @@ def doctor(ctx: click.Context, thorough: bool) -> None:
     settings = read_settings()
     checks = diagnose(
         settings.store.value,
-        model=settings.model.value,
+        model=settings.store_demands()["model"],
         offline=settings.offline.value,
         thorough=thorough,
     )

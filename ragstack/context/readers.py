@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ragstack.config import DEFAULT_WINDOW
 
+
 class TokenCounter(Protocol):
     """Counts the tokens of texts, without special tokens; every `Tokenizer` is one, and so is a server."""
 

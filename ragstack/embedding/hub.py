@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def hub_model(
     `files` are patterns of the paths to fetch, `revision` is a commit, tag or branch (None: the one that is
     cached, else the newest), `is_complete` says whether a cached folder holds all that is needed, and
     `hint` what to do when the files cannot be had. Raises `ModelNotFoundError` for that case, and
-    `EmbeddingError` for a model whose weights are only pickled.
+    `EmbeddingError` for a model that lacks a file it cannot be used without.
     """
     cached = _cached(repository, revision, files)
     if cached is not None and is_complete(cached):
@@ -112,11 +112,7 @@ def _download(
         for file in listed
         if any(fnmatch(file.rfilename, pattern) for pattern in files)
     }
-    if not any(name.endswith(".safetensors") for name in sizes):
-        raise EmbeddingError(
-            f"the model `{repository}` has no safetensors weights, and pickled ones can run code when loaded",
-            hint="choose a model whose files include `model.safetensors`",
-        )
+    _refuse_unusable(repository, sizes)
     if announce is not None:
         host = constants.ENDPOINT.partition("://")[2]
         announce(
@@ -124,6 +120,22 @@ def _download(
         )
     with quiet_libraries(bars=announce is not None and sys.stderr.isatty()):
         return Path(snapshot_download(repository, revision=revision, allow_patterns=list(files)))
+
+
+def _refuse_unusable(repository: str, files: Iterable[str]) -> None:
+    """Raise before hundreds of megabytes are fetched for nothing."""
+    names = [file.rpartition("/")[2] for file in files]
+    for needed in ("modules.json", "tokenizer.json"):
+        if needed not in names:
+            raise EmbeddingError(
+                f"the model `{repository}` has no `{needed}`",
+                hint="choose a model made for sentence-transformers",
+            )
+    if not any(name.endswith(".safetensors") for name in names):
+        raise EmbeddingError(
+            f"the model `{repository}` has no safetensors weights, and pickled ones can run code when loaded",
+            hint="choose a model whose files include `model.safetensors`",
+        )
 
 
 def _readable(size: int) -> str:

@@ -27,9 +27,9 @@ def diagnose(
 ) -> tuple[Check, ...]:
     """Everything that is worth knowing about the store in `directory`, or about the machine if there is none.
 
-    The embedding model is that of the store, else `model` (None: the default one). `thorough` reads the
-    model's files whole, loads it, and compares its vectors with those of when the store was made. With
-    `offline` a model whose files are missing is a problem, because it cannot be downloaded later either.
+    The embedding model is `model`, else that of the store, else the default one. `thorough` reads its files
+    whole, loads it, and compares its vectors with those of when the store was made. With `offline` a model
+    whose files are missing is a problem, because it cannot be downloaded later either.
     """
     checks = library_checks()
     generation = None
@@ -165,7 +165,7 @@ def embedding_model(
     from ragstack.store.generations import require_same_embedder
 
     try:
-        located = locate_model(generation.fingerprint.name if generation else name, offline=True)
+        located = locate_model(name or (generation.fingerprint.name if generation else None), offline=True)
     except ModelNotFoundError as error:
         detail = error.message.removesuffix(", and it is offline")
         if offline:

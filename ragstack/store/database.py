@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_MS = 10_000
 """How long a statement waits for another process's transaction; writers are serialised by a file lock."""
 
-DAMAGE_SIGNS = ("malformed", "not a database", "disk image", "Could not decode")
+DAMAGE_SIGNS = (
+    "malformed", "not a database", "disk image", "Could not decode", "vtable constructor failed", "fts5",
+    "no such table", "no such column", "unsupported file format",
+)  # fmt: skip
 """What SQLite and its driver say of a database whose bytes are not what was written."""
 
 _PRAGMAS = (
@@ -112,6 +115,18 @@ def damage_reported(path: Path) -> Iterator[None]:
                 "what was committed before is safe",
             ) from error
         raise
+
+
+@contextmanager
+def decoding(what: str) -> Iterator[None]:
+    """Turn what decoders say of a stored value that is not what was written into StoreDamagedError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreDamagedError(
+            f"{what} cannot be read as it was written ({error})",
+            hint="run `ragstack verify --deep` to see what is damaged",
+        ) from error
 
 
 def ids_in(name: str) -> TextClause:

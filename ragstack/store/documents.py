@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from ragstack.records import Chunk, Document, Element, ElementKind, FileStat
 from ragstack.store import fulltext, integrity
 from ragstack.store.clock import now
-from ragstack.store.database import bind_ids, ids_in, last_id
+from ragstack.store.database import bind_ids, decoding, ids_in, last_id
 from ragstack.store.models import (
     ChunkRow,
     DeadVector,
@@ -77,7 +77,48 @@ def put_document(
         chunks=incoming.chunks,
         vectors=incoming.vectors,
     )
+    seal(connection, document_id)
     return document_id
+
+
+def seal(connection: Connection, document_id: int) -> None:
+    """Note the checksum of what describes a document, as it is now."""
+    connection.execute(
+        update(StoredDocument)
+        .where(StoredDocument.id == document_id)
+        .values(checksum=checksum_of(connection, document_id))
+    )
+
+
+def checksum_of(connection: Connection, document_id: int) -> bytes:
+    """The checksum of what describes a document: its row, metadata, structure, landmarks, line numbers."""
+    parts: list[Any] = []
+    for columns, key, order in (
+        (
+            (
+                StoredDocument.title,
+                StoredDocument.media_type,
+                StoredDocument.text_hash,
+                StoredDocument.lines,
+                StoredDocument.lines_are_original,
+                StoredDocument.reader,
+                StoredDocument.reader_version,
+            ),
+            StoredDocument.id,
+            StoredDocument.id,
+        ),
+        ((DocumentMetadata.key, DocumentMetadata.value), DocumentMetadata.document_id, DocumentMetadata.key),
+        ((DocumentStructure.elements,), DocumentStructure.document_id, DocumentStructure.document_id),
+        (
+            (StoredLandmark.start, StoredLandmark.kind, StoredLandmark.label),
+            StoredLandmark.document_id,
+            StoredLandmark.start,
+        ),
+        ((TextBlock.start, TextBlock.first_line), TextBlock.document_id, TextBlock.start),
+    ):
+        rows = connection.execute(select(*columns).where(key == document_id).order_by(order))
+        parts.append([list(row) for row in rows])
+    return integrity.description_checksum(parts)
 
 
 def _document_values(incoming: IncomingDocument) -> dict[str, Any]:
@@ -98,6 +139,7 @@ def _document_values(incoming: IncomingDocument) -> dict[str, Any]:
         "read_at_ns": incoming.read_at_ns,
         "ingested_at": now(),
         "stale_reason": None,
+        "checksum": b"",  # set once everything that it covers is there
     }
 
 
@@ -144,10 +186,11 @@ def _insert_all(connection: Connection, model: Any, rows: list[dict[str, Any]]) 
 
 def elements_from_json(value: str) -> tuple[Element, ...]:
     """The elements that `DocumentStructure` keeps."""
-    return tuple(
-        Element(ElementKind(kind), start, end, level, title)
-        for kind, start, end, level, title in json.loads(value)
-    )
+    with decoding("the structure of a document"):
+        return tuple(
+            Element(ElementKind(kind), start, end, level, title)
+            for kind, start, end, level, title in json.loads(value)
+        )
 
 
 def insert_chunks(
@@ -168,29 +211,20 @@ def insert_chunks(
         chunk_id, vector = first_id + position, to_bytes(row)
         vector_rows.append({"chunk_id": chunk_id, "vector": vector})
         search_rows.append((chunk_id, chunk.text, fulltext.searchable_headings(title, chunk.headings)))
-        chunk_rows.append(
-            {
-                "id": chunk_id,
-                "generation_id": generation_id,
-                "document_id": document_id,
-                "position": position,
-                "start": chunk.start,
-                "end": chunk.end,
-                "tokens": chunk.tokens,
-                "headings": json.dumps(chunk.headings, ensure_ascii=False),
-                "context": chunk.context,
-                "input_hash": integrity.input_hash(chunk.embedding_text),
-                "checksum": integrity.chunk_checksum(
-                    chunk_id=chunk_id,
-                    document_id=document_id,
-                    generation_id=generation_id,
-                    start=chunk.start,
-                    end=chunk.end,
-                    body=chunk.text,
-                    vector=vector,
-                ),
-            }
-        )
+        values = {
+            "id": chunk_id,
+            "generation_id": generation_id,
+            "document_id": document_id,
+            "position": position,
+            "start": chunk.start,
+            "end": chunk.end,
+            "tokens": chunk.tokens,
+            "headings": json.dumps(chunk.headings, ensure_ascii=False),
+            "context": chunk.context,
+            "input_hash": integrity.input_hash(chunk.embedding_text),
+        }
+        checksum = integrity.chunk_checksum(values, chunk.text, vector)
+        chunk_rows.append({**values, "checksum": checksum})
     _insert_all(connection, ChunkRow, chunk_rows)
     _insert_all(connection, VectorRow, vector_rows)
     fulltext.insert_rows(connection, search_rows)

@@ -11,10 +11,16 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import text
+from sqlalchemy import column, table, text
 from sqlalchemy.engine import Connection
 
+from ragstack.store.database import decoding
+
 TABLE = "chunk_search"
+
+ROWS = table(TABLE, column("rowid"), column("body"))
+ROWID, BODY = ROWS.c.rowid, ROWS.c.body
+"""The full-text table as far as other statements join it."""
 
 # Weight of a match in the body, in the title and headings, and in a pair of characters.
 WEIGHTS = (1.0, 1.0, 1.0)
@@ -67,7 +73,8 @@ def searchable_headings(title: str | None, headings: Sequence[str]) -> str:
 
 def headings_from_json(value: str) -> tuple[str, ...]:
     """The heading path that a chunk's row keeps as JSON."""
-    return tuple(json.loads(value))
+    with decoding("the headings of a chunk"):
+        return tuple(json.loads(value))
 
 
 def insert_rows(connection: Connection, rows: Sequence[tuple[int, str, str]]) -> None:

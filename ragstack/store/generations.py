@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from ragstack.errors import EmbedderMismatchError
 from ragstack.records import ChunkerSettings, Fingerprint
 from ragstack.store.clock import now
+from ragstack.store.database import decoding
 from ragstack.store.models import Generation
 from ragstack.store.vectors import from_bytes, to_bytes
 
@@ -51,21 +52,22 @@ def _generation_in(connection: Connection, state: str) -> IndexGeneration | None
     row = connection.execute(select(*Generation.__table__.columns).where(Generation.state == state)).first()
     if row is None:
         return None
-    return IndexGeneration(
-        id=row.id,
-        fingerprint=Fingerprint(**json.loads(row.fingerprint)),
-        settings=ChunkerSettings(
-            size=row.chunk_size,
-            overlap=row.overlap,
-            max_characters=row.max_characters,
-            max_context_tokens=row.max_context_tokens,
-            version=row.chunker_version,
-        ),
-        probe=from_bytes([row.probe], row.dimension * _probe_count(row.probe, row.dimension)).reshape(
-            -1, row.dimension
-        ),
-        created_at=row.created_at,
-    )
+    with decoding("the description of a generation"):
+        return IndexGeneration(
+            id=row.id,
+            fingerprint=Fingerprint(**json.loads(row.fingerprint)),
+            settings=ChunkerSettings(
+                size=row.chunk_size,
+                overlap=row.overlap,
+                max_characters=row.max_characters,
+                max_context_tokens=row.max_context_tokens,
+                version=row.chunker_version,
+            ),
+            probe=from_bytes([row.probe], row.dimension * _probe_count(row.probe, row.dimension)).reshape(
+                -1, row.dimension
+            ),
+            created_at=row.created_at,
+        )
 
 
 def _probe_count(probe: bytes, dimension: int) -> int:

@@ -96,22 +96,23 @@ def mark_for_reading(connection: Connection, document_id: int) -> None:
 
 
 def _mend_relations(connection: Connection) -> None:
-    incomplete = connection.execute(
-        text(
-            "SELECT DISTINCT document_id FROM chunks WHERE id NOT IN (SELECT chunk_id FROM vectors) "
-            "UNION SELECT id FROM documents WHERE id NOT IN (SELECT document_id FROM document_structures)"
-        )
-    ).scalars()
-    for document_id in list(incomplete):
+    statement = text(
+        "SELECT DISTINCT document_id FROM chunks WHERE id NOT IN (SELECT chunk_id FROM vectors) "
+        "UNION SELECT id FROM documents WHERE id NOT IN (SELECT document_id FROM document_structures)"
+    )
+    incomplete = list(connection.execute(statement).scalars())
+    for document_id in incomplete:
         mark_for_reading(connection, document_id)
     lost = connection.execute(text("SELECT id FROM chunks WHERE id NOT IN (SELECT chunk_id FROM vectors)"))
     documents.delete_chunks(connection, list(lost.scalars()))
-    for statement in (
+    for mending in (
         "DELETE FROM vectors WHERE chunk_id NOT IN (SELECT id FROM chunks)",
         "DELETE FROM dead_vectors WHERE chunk_id IN (SELECT id FROM chunks)",
         "INSERT OR IGNORE INTO document_structures(document_id, elements) SELECT id, '[]' FROM documents",
     ):
-        connection.execute(text(statement))
+        connection.execute(text(mending))
+    for document_id in incomplete:
+        documents.seal(connection, document_id)
 
 
 def rebuild_full_text(connection: Connection) -> None:

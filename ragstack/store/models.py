@@ -79,6 +79,7 @@ class StoredDocument(Base):
     """One document; `path` is relative to its source, with `/`, in NFC.
 
     `stale_reason` is set while the file behind it can no longer be read: the last good version stays.
+    `checksum` covers title, media type, reader, metadata, structure, landmarks and line numbers.
     """
 
     __tablename__ = "documents"
@@ -103,6 +104,7 @@ class StoredDocument(Base):
     read_at_ns: Mapped[int] = mapped_column(BigInteger)
     ingested_at: Mapped[str]
     stale_reason: Mapped[str | None]
+    checksum: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class DocumentMetadata(Base):
@@ -170,8 +172,8 @@ class Failure(Base):
 class ChunkRow(Base):
     """`[start, end)` of a document in one generation.
 
-    `input_hash` identifies what was embedded, so that an equal input keeps its vector; `checksum` covers ids,
-    span, text and vector, see `integrity`.
+    `input_hash` identifies what was embedded, so that an equal input keeps its vector; `checksum` covers the
+    whole row, the text and the vector, see `integrity`.
     """
 
     __tablename__ = "chunks"

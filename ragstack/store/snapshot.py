@@ -7,7 +7,6 @@ write-ahead log from being emptied. It never writes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +28,7 @@ from ragstack.records import (
 )
 from ragstack.store import catalog, fulltext
 from ragstack.store.catalog import DocumentInfo
-from ragstack.store.database import bind_ids, ids_in
+from ragstack.store.database import bind_ids, decoding, ids_in
 from ragstack.store.documents import elements_from_json
 from ragstack.store.filters import matching_documents
 from ragstack.store.index import EXACT_BELOW, VectorIndex, read_vectors_of
@@ -127,7 +126,8 @@ class Snapshot:
             bound,
         ).all()
         texts = self._chunk_texts(bound)
-        return {row.chunk_id: _stored_chunk(row, texts[row.chunk_id]) for row in rows}
+        with decoding("the text of a chunk"):
+            return {row.chunk_id: _stored_chunk(row, texts[row.chunk_id]) for row in rows}
 
     def _chunk_texts(self, bound: dict[str, str]) -> dict[int, str]:
         rows = self.connection.execute(
@@ -291,7 +291,7 @@ def _stored_chunk(row: AnyRow, body: str) -> StoredChunk:
         end=row.end,
         text=body,
         tokens=row.tokens,
-        headings=tuple(json.loads(row.headings)),
+        headings=fulltext.headings_from_json(row.headings),
         path=row.path,
         title=row.title,
         media_type=row.media_type,

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError
 
-from ragstack.store import fulltext, integrity
+from ragstack.store import documents, fulltext, integrity
 from ragstack.store import vectors as faiss_side
 from ragstack.store.database import bind_ids
 from ragstack.store.index import INDEX_DIRECTORY, read_vectors
@@ -94,23 +94,23 @@ def verify(connection: Connection, directory: Path, *, share: float = 0.0, seed:
     below 1 is drawn with `seed`. With any share the vectors in the segments and the full-text index are
     checked too.
     """
-    problems = list(_database_problems(connection))
+    problems = list(_database_problems(connection, deep=share > 0))
     if problems:
         return Verification(tuple(problems), 0, 0, 0, 0)
     problems += _relation_problems(connection)
     problems += _segment_problems(connection, directory, deep=share > 0)
-    documents = [row[0] for row in connection.execute(text("SELECT id FROM documents ORDER BY id"))]
+    document_ids = [row[0] for row in connection.execute(text("SELECT id FROM documents ORDER BY id"))]
     checked = 0
     if share > 0:
         problems += _full_text_problems(connection)
-        chosen = documents if share >= 1 else _sample(documents, share, seed)
+        chosen = document_ids if share >= 1 else _sample(document_ids, share, seed)
         for document_id in chosen:
             found, count = _document_problems(connection, document_id)
             problems += found
             checked += count
     return Verification(
         problems=tuple(problems),
-        documents=len(documents),
+        documents=len(document_ids),
         chunks=_count(connection, "SELECT count(*) FROM chunks"),
         chunks_checked=checked,
         segments=_count(connection, "SELECT count(*) FROM segments WHERE retired_at IS NULL"),
@@ -127,10 +127,11 @@ def _count(connection: Connection, statement: str) -> int:
     return int(connection.execute(text(statement)).scalar_one())
 
 
-def _database_problems(connection: Connection) -> Iterator[Problem]:
-    """What SQLite itself says of its file."""
+def _database_problems(connection: Connection, *, deep: bool) -> Iterator[Problem]:
+    """What SQLite itself says of its file; only the deep check compares indexes with their tables."""
+    check = "integrity_check" if deep else "quick_check"
     try:
-        rows = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check(20)")]
+        rows = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA {check}(20)")]
     except DatabaseError as error:
         rows = [str(error.orig)]
     for row in rows:
@@ -267,7 +268,8 @@ def _vector_problem(connection: Connection, segment: faiss_side.VectorSegment, r
 def _document_problems(connection: Connection, document_id: int) -> tuple[list[Problem], int]:
     """What is wrong with a document's text, chunks, vectors and full-text rows; its number of chunks."""
     row = connection.execute(
-        text("SELECT path, characters, text_hash FROM documents WHERE id = :id"), {"id": document_id}
+        text("SELECT path, characters, text_hash, checksum FROM documents WHERE id = :id"),
+        {"id": document_id},
     ).one()
     subject = f"document {document_id} ({row.path})"
     try:
@@ -281,6 +283,9 @@ def _document_problems(connection: Connection, document_id: int) -> tuple[list[P
     problems = []
     if len(body) != row.characters or integrity.text_hash(body) != row.text_hash:
         problems.append(Problem(Damage.TEXT, subject, "its text does not have its hash", document_id))
+    if documents.checksum_of(connection, document_id) != row.checksum:
+        detail = "its title, metadata, structure or line numbers do not have their checksum"
+        problems.append(Problem(Damage.TEXT, subject, detail, document_id))
     if any(block.end - block.start != len(block.text) for block in blocks):
         problems.append(Problem(Damage.TEXT, subject, "its text blocks have wrong offsets", document_id))
     chunk_ids = [
@@ -298,8 +303,8 @@ def _chunk_problems(
     connection: Connection, chunk_ids: Sequence[int], body: str, subject: str, document_id: int
 ) -> Iterator[Problem]:
     statement = (
-        'SELECT c.id, c.document_id, c.generation_id, c.start, c."end", c.checksum, v.vector, '
-        "f.body, f.pairs FROM chunks c JOIN vectors v ON v.chunk_id = c.id "
+        "SELECT c.*, v.vector, f.body, f.pairs, f.headings AS searchable, d.title "
+        "FROM chunks c JOIN vectors v ON v.chunk_id = c.id JOIN documents d ON d.id = c.document_id "
         f"LEFT JOIN {fulltext.TABLE} f ON f.rowid = c.id "
         "WHERE c.id IN (SELECT value FROM json_each(:ids))"
     )
@@ -310,18 +315,15 @@ def _chunk_problems(
         return
     for row in rows:
         chunk_text = body[row.start : row.end]
-        checksum = integrity.chunk_checksum(
-            chunk_id=row.id,
-            document_id=row.document_id,
-            generation_id=row.generation_id,
-            start=row.start,
-            end=row.end,
-            body=chunk_text,
-            vector=row.vector,
-        )
-        if checksum != row.checksum:
-            detail = f"chunk {row.id} does not have its checksum (text, span or vector changed)"
+        if not integrity.is_intact(row._mapping, chunk_text, row.vector):
+            detail = f"chunk {row.id} does not have its checksum (text, span, headings or vector changed)"
             yield Problem(Damage.CHUNK, subject, detail, document_id)
-        if row.body != chunk_text or row.pairs != fulltext.character_pairs(chunk_text):
+            continue
+        headings = fulltext.searchable_headings(row.title, fulltext.headings_from_json(row.headings))
+        if (
+            row.body != chunk_text
+            or row.searchable != headings
+            or row.pairs != fulltext.character_pairs(chunk_text)
+        ):
             detail = f"the full-text row of chunk {row.id} has another text"
             yield Problem(Damage.FULL_TEXT, subject, detail, document_id)

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from ragstack.errors import NotInStoreError, UsageError
 from ragstack.records import Chunk, ChunkerSettings, FileStat, Fingerprint
-from ragstack.store import documents, segments
+from ragstack.store import documents, fulltext, integrity, segments
 from ragstack.store.clock import now
 from ragstack.store.documents import IncomingDocument
 from ragstack.store.failpoints import reached
@@ -145,20 +145,26 @@ class Writer:
         drop_retired_generations(self.engine, self.directory)
 
     def known_vectors(self, generation: IndexGeneration, hashes: Sequence[bytes]) -> dict[bytes, FloatArray]:
-        """Vectors of inputs that were embedded before, by input hash."""
+        """Vectors of inputs that were embedded before, by input hash.
+
+        Only chunks that have their checksum lend their vector: a damaged one must not spread.
+        """
         found: dict[bytes, FloatArray] = {}
         dimension = generation.fingerprint.dimension
         with self.engine.connect() as connection:
             for at in range(0, len(hashes), 500):
                 rows = connection.execute(
-                    select(ChunkRow.input_hash, VectorRow.vector)
+                    select(*ChunkRow.__table__.columns, VectorRow.vector, fulltext.BODY)
                     .join(VectorRow, VectorRow.chunk_id == ChunkRow.id)
+                    .join(fulltext.ROWS, ChunkRow.id == fulltext.ROWID)
                     .where(
                         ChunkRow.generation_id == generation.id,
                         ChunkRow.input_hash.in_(hashes[at : at + 500]),
                     )
                 )
-                found.update((row[0], from_bytes([row[1]], dimension)[0]) for row in rows)
+                for row in rows:
+                    if integrity.is_intact(row._mapping, row.body, row.vector):
+                        found[row.input_hash] = from_bytes([row.vector], dimension)[0]
         return found
 
     # ------------------------------------------------------------------ documents

@@ -37,7 +37,7 @@ def test_the_stretch_that_covers_the_question_is_kept() -> None:
 
 
 def test_an_excerpt_begins_and_ends_at_clauses() -> None:
-    assert cut(120, "crane", "inspected") == (
+    assert cut(100, "crane", "inspected") == (
         "and the crane that unloads the ferries is inspected every March by two engineers,"
     )
 

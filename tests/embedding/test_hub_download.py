@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -127,8 +128,6 @@ def _tree(folder):
 @pytest.fixture(scope="module")
 def published(tiny_folder, tmp_path_factory):
     """The tiny model as repositories look: with weights of other runtimes, pickles, code and a card."""
-    import shutil
-
     folder = tmp_path_factory.mktemp("published") / "model"
     shutil.copytree(tiny_folder, folder)
     surplus = (
@@ -263,18 +262,26 @@ def test_an_unreachable_hub_is_one_line(fetch):
     assert refused["stderr"] == ""
 
 
-def test_a_model_with_pickled_weights_only_is_refused_before_anything_is_fetched(published, fetch, tmp_path):
-    import shutil
-
-    folder = tmp_path / "pickled"
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("model.safetensors", "no safetensors weights, and pickled ones"),
+        ("modules.json", "no `modules.json`"),
+        ("tokenizer.json", "no `tokenizer.json`"),
+    ],
+)
+def test_a_model_that_cannot_be_used_is_refused_before_anything_is_fetched(
+    published, fetch, tmp_path, missing, message
+):
+    folder = tmp_path / "unusable"
     shutil.copytree(published, folder)
-    (folder / "model.safetensors").unlink()
-    shutil.rmtree(folder / "openvino")
-    with serving({"acme/pickled": (folder, COMMIT)}) as hub:
-        refused = fetch("acme/pickled", hub.url)
+    (folder / missing).unlink()
+    with serving({"acme/unusable": (folder, COMMIT)}) as hub:
+        refused = fetch("acme/unusable", hub.url)
 
     assert refused["error"] == "EmbeddingError"
-    assert "no safetensors weights" in refused["message"]
+    assert message in refused["message"]
+    assert refused["announced"] == []
     assert not [request for request in hub.requests if "/resolve/" in request]
 
 

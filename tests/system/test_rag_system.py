@@ -151,6 +151,14 @@ def test_an_empty_question_is_refused(light: RAGSystem, question: str) -> None:
         light.ask(question)
 
 
+def test_a_question_longer_than_the_embedder_reads_is_answered_from_all_of_it(rag: RAGSystem) -> None:
+    filler = "The committee met again and talked about the weather, the garden and the neighbours. " * 60
+    question = filler + "How many potatoes does leek soup need?"
+    assert rag.embedder.tokenizer.count(question) > rag.embedder.max_tokens
+    assert "cache.txt" in {hit.chunk.path for hit in rag.retrieve(question, 5)}
+    assert rag.retrieve("potatoes leek soup " * 200, 1)[0].text == SOUP
+
+
 def test_a_text_by_name_replaces_what_had_the_name(light: RAGSystem) -> None:
     first = light.add_document("zebra stripes", name="animal")
     assert light.add_document("walrus teeth", name="animal") == first

@@ -64,7 +64,7 @@ def run(campaign: Campaign) -> None:
         *_zeroed(len(database), campaign.amount(quick=8, full=1_000), rng),
     ])  # fmt: skip
     for region, pages in result_of(_regions, template).items():
-        cases = _page_flips(pages, campaign.amount(quick=2, full=40), rng)
+        cases = _page_flips(database, pages, campaign.amount(quick=8, full=40), rng)
         _try_all(campaign, f"bit flips in {region}", template, expected, cases)
     _run_log(campaign, rng)
 
@@ -133,12 +133,14 @@ def _regions(directory: Path) -> dict[str, list[tuple[int, int]]]:
     return regions | ({"the free list": free} if free else {})
 
 
-def _page_flips(pages: Sequence[tuple[int, int]], count: int, rng: random.Random) -> list[Case]:
-    cases = []
-    for _ in range(count):
-        first, end = rng.choice(list(pages))
-        cases.append(_flip(DATABASE_FILE, rng.randrange(first, end), rng.randrange(8)))
-    return cases
+def _page_flips(
+    database: bytes, pages: Sequence[tuple[int, int]], count: int, rng: random.Random
+) -> list[Case]:
+    """Flips in these pages; most of them where there is something, for most of a page is empty."""
+    everywhere = [at for first, end in pages for at in range(first, end)]
+    used = [at for at in everywhere if database[at]] or everywhere
+    places = [rng.choice(used if rng.random() < 0.9 else everywhere) for _ in range(count)]
+    return [_flip(DATABASE_FILE, at, rng.randrange(8)) for at in places]
 
 
 # ------------------------------------------------------------------------ judgement

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import pytest
+from deterministic_embedder import DeterministicEmbedder
+from packing_world import passage
+
+from ragstack.answering.evidence import (
+    EMBEDDED_STATEMENTS,
+    Evidence,
+    Weighed,
+    lexical_relevance,
+    rarities,
+    weigh,
+)
+from ragstack.answering.statements import statements
+from ragstack.answering.terms import question_terms, stem
+
+
+class CountingEmbedder(DeterministicEmbedder):
+    """Remembers what it was asked to embed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[str]] = []
+        self.questions = 0
+
+    def embed_documents(self, texts, *, progress=None):
+        self.batches.append(list(texts))
+        return super().embed_documents(texts, progress=progress)
+
+    def embed_query(self, text):
+        self.questions += 1
+        return super().embed_query(text)
+
+
+def evidence_of(question: str, text: str, statement: str, **changes: object) -> Evidence:
+    weighed = weigh(question, statements([passage(text, **changes)]), DeterministicEmbedder())
+    return next(each.evidence for each in weighed if each.statement.text == statement)
+
+
+def texts(weighed: list[Weighed]) -> list[str]:
+    return [each.statement.text for each in weighed]
+
+
+def test_a_statement_with_the_words_of_the_question_comes_first() -> None:
+    text = "The crane is blue. The pump was installed in spring. The valve is shut."
+    weighed = weigh("When were the pumps installed?", statements([passage(text)]), DeterministicEmbedder())
+    assert texts(weighed)[0] == "The pump was installed in spring."
+
+
+def test_words_that_every_statement_has_tell_nothing() -> None:
+    candidates = statements([passage("The pump is red. The pump is old. The pump leaks oil.")])
+    shares = rarities(question_terms("Which pump leaks?"), candidates)
+    assert shares[stem("pump")] == 0.0
+    assert shares[stem("leaks")] == 1.0
+
+
+def test_the_statement_before_counts_because_a_pronoun_may_point_to_it() -> None:
+    text = "The harbour crane was inspected. It had a broken hook. Dinner was served. Nobody sang."
+    question = "What was broken on the harbour crane?"
+    follower = evidence_of(question, text, "It had a broken hook.")
+    assert follower.words < follower.words_with_previous == 1.0
+    far = evidence_of(question, text, "Nobody sang.")
+    assert far.words_with_previous < far.words_around
+
+
+def test_the_surroundings_end_with_the_passage() -> None:
+    pieces = [passage("The harbour crane."), passage("It had a hook.", start=100)]
+    weighed = weigh("What hook has the harbour crane?", statements(pieces), DeterministicEmbedder())
+    follower = next(each.evidence for each in weighed if each.statement.number == 2)
+    assert follower.words_with_previous == follower.words
+
+
+def test_headings_speak_for_what_stands_under_them() -> None:
+    text = "# Notice period\n\nIt is four weeks.\n\n# Salary\n\nIt is paid monthly."
+    question = "How long is the notice period?"
+    assert evidence_of(question, text, "It is four weeks.").words == 1.0
+    assert evidence_of(question, text, "It is paid monthly.").words == 0.0
+
+
+def test_a_sentence_without_the_thing_asked_for_loses() -> None:
+    text = "The pump is heavy. The pump weighs 4 kg."
+    with_number = evidence_of("How much does the pump weigh?", text, "The pump weighs 4 kg.")
+    without = evidence_of("How much does the pump weigh?", text, "The pump is heavy.")
+    assert (with_number.right_kind, without.right_kind) == (True, False)
+    assert without.without_meaning < with_number.without_meaning
+
+
+def test_the_better_passage_wins_between_equal_sentences() -> None:
+    pieces = [passage("It leaks.", score=0.4), passage("It leaks.", start=100, score=0.8)]
+    weighed = weigh("Does it leak?", statements(pieces), DeterministicEmbedder())
+    assert [(each.statement.number, each.evidence.passage) for each in weighed] == [(2, 1.0), (1, 0.5)]
+
+
+def test_scores_that_are_not_above_zero_do_not_count() -> None:
+    assert evidence_of("Does it leak?", "It leaks.", "It leaks.", score=-3.0).passage == 0.0
+
+
+def test_few_statements_are_embedded_and_in_one_batch() -> None:
+    text = " ".join(f"Pump {number} is in hall {number}." for number in range(200))
+    embedder = CountingEmbedder()
+    weighed = weigh("Where is pump 150?", statements([passage(text)]), embedder)
+    assert len(weighed) == EMBEDDED_STATEMENTS
+    assert [len(batch) for batch in embedder.batches] == [EMBEDDED_STATEMENTS]
+    assert texts(weighed)[0] == "Pump 150 is in hall 150."
+
+
+def test_the_question_is_not_embedded_again_when_its_vector_is_at_hand() -> None:
+    embedder = CountingEmbedder()
+    vector = DeterministicEmbedder().embed_query("Does it leak?")
+    given = weigh("Does it leak?", statements([passage("It leaks.")]), embedder, vector)
+    assert embedder.questions == 0
+    computed = weigh("Does it leak?", statements([passage("It leaks.")]), embedder)
+    assert embedder.questions == 1
+    assert given == computed
+
+
+def test_without_statements_nothing_is_embedded() -> None:
+    embedder = CountingEmbedder()
+    assert weigh("Does it leak?", [], embedder) == []
+    assert embedder.batches == []
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"), [("The pumps leak.", 2.0), ("A pump.", 1.0), ("Nothing.", 0.0)]
+)
+def test_relevance_for_trimming_counts_the_terms_of_the_question(sentence: str, expected: float) -> None:
+    assert lexical_relevance("Which pump is leaking?")([sentence]) == [expected]
