@@ -346,6 +346,7 @@ class RAGSystem:
         What is left out stays as it is. The old index answers until the new one is complete; an interrupted
         run is continued by the same call. Returns the number of documents that were embedded in this run.
         """
+        from ragstack.chunking.settings import check_settings
         from ragstack.embedding.fingerprint import probe_vectors
         from ragstack.embedding.open import open_embedder
         from ragstack.ingestion.observer import SilentObserver
@@ -362,6 +363,7 @@ class RAGSystem:
             size=chunk_size or generation.settings.size,
             overlap=generation.settings.overlap if overlap is None else overlap,
         )
+        check_settings(settings, max_tokens=embedder.max_tokens, overhead=embedder.document_overhead)
         if embedder.fingerprint.key == generation.fingerprint.key and settings == generation.settings:
             return 0
         with self.store.write() as writer:
@@ -422,13 +424,15 @@ class RAGSystem:
         return maintenance.backup(self.store.database, self.store.directory, target)
 
     @classmethod
-    def restore(cls, backup: Path | str, path: Path | str) -> Self:
+    def restore(
+        cls, backup: Path | str, path: Path | str, *, announce: Callable[[str], None] | None = None
+    ) -> Self:
         """Make a store at `path`, where there is none, from a backup, and open it."""
         from ragstack.config import DATABASE_FILE
         from ragstack.store import maintenance
 
         maintenance.restore(Path(backup).expanduser(), DATABASE_FILE, Path(path).expanduser())
-        return cls.open(path, create=False)
+        return cls.open(path, create=False, announce=announce)
 
     # ------------------------------------------------------------------- questions
 

@@ -93,12 +93,28 @@ def weigh(
     if not chosen:
         return []
     vector = embedder.embed_query(question) if question_vector is None else question_vector
-    cosines = embedder.embed_documents([candidates[index].topical_text for index in chosen]) @ vector
+    texts = _cut_to_fit([candidates[index].topical_text for index in chosen], embedder)
+    cosines = embedder.embed_documents(texts) @ vector
     weighed = [
         Weighed(candidates[index], replace(evidence[index], meaning=float(cosine)))
         for index, cosine in zip(chosen, cosines, strict=True)
     ]
     return sorted(weighed, key=lambda each: -each.evidence.score)
+
+
+def _cut_to_fit(texts: Sequence[str], embedder: Embedder) -> list[str]:
+    """The texts, those that are longer than the embedder reads without their ends.
+
+    A cut may change how the word beside it is tokenized, so what is left is counted again.
+    """
+    room = embedder.max_tokens - embedder.document_overhead
+    fitting = list(texts)
+    for index, count in enumerate(embedder.tokenizer.count_many(fitting)):
+        keep = room
+        while count > room and keep > 0:
+            fitting[index] = texts[index][: int(embedder.tokenizer.spans(texts[index]).ends[keep - 1])]
+            count, keep = embedder.tokenizer.count(fitting[index]), keep - 1
+    return fitting
 
 
 def lexical_relevance(question: str) -> Callable[[Sequence[str]], list[float]]:

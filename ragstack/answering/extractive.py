@@ -6,7 +6,7 @@ says so when nothing answers. Everything in the answer but the numbers and the d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,17 +44,23 @@ LEAST_WORDS = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A statement in the answer, and the stretch of it that is shown."""
+    """A statement in the answer, the stretch of it that is shown, and the header row shown above it."""
 
     weighed: Weighed
     start: int
     end: int
+    header: tuple[int, int] | None = None
+
+    @property
+    def number(self) -> int:
+        """The number of its passage."""
+        return self.weighed.statement.number
 
     @property
     def text(self) -> str:
         """What is shown, on one line, with dots where the sentence goes on."""
         statement = self.weighed.statement
-        shown = " ".join(statement.text[self.start - statement.start : self.end - statement.start].split())
+        shown = _on_one_line(statement.passage, self.start, self.end)
         before = "... " if self.start > statement.start else ""
         return before + shown + (" ..." if self.end < statement.end else "")
 
@@ -91,11 +97,9 @@ def answer_extractively(
     weighed = weigh(question, candidates, embedder, question_vector)
     if not weighed or (abstain and not answers(weighed)):
         return ExtractiveAnswer(NOT_FOUND, found=False)
-    chosen = _readable(list(_choose(question, candidates, weighed)))
+    chosen = _readable(_choose(question, candidates, weighed))
     citations = tuple(
-        cite(each.weighed.statement.number, passages, start, end, source)
-        for each in chosen
-        for start, end in _spans(each, chosen)
+        cite(each.number, passages, start, end, source) for each in chosen for start, end in _spans(each)
     )
     return ExtractiveAnswer(_text(chosen), True, citations, tuple(chosen))
 
@@ -108,24 +112,34 @@ def answers(weighed: Sequence[Weighed]) -> bool:
     )
 
 
-def _choose(question: str, candidates: Sequence[Statement], weighed: Sequence[Weighed]) -> Iterator[Chosen]:
+def _choose(question: str, candidates: Sequence[Statement], weighed: Sequence[Weighed]) -> list[Chosen]:
     """The best statements that differ, as far as they fit, each shortened to what is left."""
     shares = rarities(question_terms(question), candidates)
     kind = asked_kind(question)
     floor = weighed[0].evidence.score - MUCH_LESS_LIKELY
-    taken: list[Statement] = []
+    taken: list[Chosen] = []
     room = CHARACTERS
     for each in weighed:
         limit = min(LONGEST_STATEMENT, room)
         if len(taken) == SENTENCES or limit < SHORTEST_STATEMENT or each.evidence.score < floor:
-            return
+            break
         statement = each.statement
-        if any(_same(statement, other) for other in taken):
+        if any(_same(statement, other.weighed.statement) for other in taken):
             continue
         start, end = excerpt(statement.text, limit, shares, lambda text: holds(kind, text, question))
-        taken.append(statement)
         room -= end - start
-        yield Chosen(each, statement.start + start, statement.start + end)
+        header = _new_header(statement, taken, room)
+        room -= header[1] - header[0] if header else 0
+        taken.append(Chosen(each, statement.start + start, statement.start + end, header))
+    return taken
+
+
+def _new_header(statement: Statement, taken: Sequence[Chosen], room: int) -> tuple[int, int] | None:
+    """The header row of a row's table, unless it is shown already or there is no room for it."""
+    header = statement.header
+    if header is None or header[1] - header[0] > room or header in [other.header for other in taken]:
+        return None
+    return header
 
 
 def _same(one: Statement, other: Statement) -> bool:
@@ -134,48 +148,42 @@ def _same(one: Statement, other: Statement) -> bool:
     return len(both) >= SAME_WORDS * len(one.terms | other.terms)
 
 
-def _readable(chosen: list[Chosen]) -> list[Chosen]:
-    """The best first, then the rest of its passage, then passage by passage, each in document order."""
+def _readable(chosen: Sequence[Chosen]) -> list[Chosen]:
+    """The best first, then the rest of its passage, then passage by passage, each in document order.
+
+    A row that shows the header of its table comes before the other rows of it.
+    """
     best, *rest = chosen
-    first_seen = list(dict.fromkeys(each.weighed.statement.number for each in chosen))
-    rest.sort(key=lambda each: (first_seen.index(each.weighed.statement.number), each.start))
+    passages = list(dict.fromkeys(each.number for each in chosen))
+    rest.sort(key=lambda each: (passages.index(each.number), each.header is None, each.start))
     return [best, *rest]
 
 
-def _spans(each: Chosen, chosen: Sequence[Chosen]) -> Iterator[tuple[int, int]]:
-    """The spans that a statement cites: for the first row of a table also the header row."""
-    if _shows_header(each, chosen):
-        assert each.weighed.statement.header is not None
-        yield each.weighed.statement.header
-    yield each.start, each.end
-
-
-def _shows_header(each: Chosen, chosen: Sequence[Chosen]) -> bool:
-    header = each.weighed.statement.header
-    if header is None:
-        return False
-    first = next(other for other in chosen if other.weighed.statement.header == header)
-    return first is each
+def _spans(each: Chosen) -> list[tuple[int, int]]:
+    """The spans that a statement cites, in the order in which they are shown."""
+    return [each.header, (each.start, each.end)] if each.header else [(each.start, each.end)]
 
 
 def _text(chosen: Sequence[Chosen]) -> str:
     """The statements with their numbers: those of one passage in one line, rows of tables one a line."""
     lines: list[str] = []
-    for place, each in enumerate(chosen):
-        statement = each.weighed.statement
-        text = f"{each.text} [{statement.number}]"
-        previous = chosen[place - 1].weighed.statement if place else None
-        if _shows_header(each, chosen):
-            lines.append(_header_text(statement))
-        if previous is None or previous.number != statement.number or statement.is_row or previous.is_row:
-            lines.append(text)
-        else:
+    previous: Chosen | None = None
+    for each in chosen:
+        if each.header is not None:
+            header = _on_one_line(each.weighed.statement.passage, *each.header)
+            lines.append(f"{header} [{each.number}]")
+        text = f"{each.text} [{each.number}]"
+        if previous is not None and previous.number == each.number and not _is_row(each, previous):
             lines[-1] += " " + text
+        else:
+            lines.append(text)
+        previous = each
     return "\n".join(lines)
 
 
-def _header_text(statement: Statement) -> str:
-    assert statement.header is not None
-    start, end = statement.header
-    header = statement.passage.text[start - statement.passage.start : end - statement.passage.start]
-    return f"{header} [{statement.number}]"
+def _is_row(*chosen: Chosen) -> bool:
+    return any(each.weighed.statement.is_row for each in chosen)
+
+
+def _on_one_line(passage: Passage, start: int, end: int) -> str:
+    return " ".join(passage.text[start - passage.start : end - passage.start].split())

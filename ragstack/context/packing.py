@@ -1,8 +1,8 @@
 """Packs hits into passages under a token budget, and says of every hit what became of it and why.
 
 What is maximised is  sum of value - price x marginal tokens.  Value belongs to text: a hit's expected
-relevance, its score as a share of the best one's, is spread evenly over its tokens, and text in several
-windows counts once, at the highest of their rates. Tokens are marginal: windows of one document that overlap
+relevance (`planning.RELEVANCE_EXPONENT`) is spread evenly over its tokens, and text in several windows counts
+once, at the highest of their rates. Tokens are marginal: windows of one document that overlap
 or touch are one passage, so a window pays for the text that it adds, and for a header only if it begins a
 passage. A misfit is passed over; what is left of the budget goes to whole sentences of the best misfits.
 
@@ -24,9 +24,11 @@ from ragstack.context.readers import CachedCounter, TokenCounter
 from ragstack.context.trimming import Relevance
 from ragstack.records import Decision, Hit, Passage, TextSource
 
-MINIMUM_RELEVANCE = 0.05
-"""A window of usual length must be expected to be a twentieth as relevant as the best one to be worth its
-tokens. Deliberately low: evidence that is missing costs more than tokens that are not needed."""
+MINIMUM_RELEVANCE = 0.005
+"""A window of usual length must be expected to be 1/200 as relevant as the best one to be worth its tokens.
+Low, because evidence that is missing costs more than tokens that are not needed. With 50 hits and 4,000
+tokens (tuning halves) it spends 2,370 instead of 3,505 tokens for 96.6 instead of 97.0 % of the evidence on
+chroma, and 2,467 instead of 3,746 for the same 99.2 % on squad (48 articles)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,12 @@ from ragstack.context.selection import Problem, select
 from ragstack.context.trimming import Relevance, trim_into
 from ragstack.records import Hit, Location, Passage, TextSource
 
+RELEVANCE_EXPONENT = 8
+"""Expected relevance is the score's share of the best score to this power. Measured on the tuning halves of
+chroma and squad (48 articles), 50 hits a question, fused score 0.6 cosine + 0.4 BM25: from the best hits to
+those at 93 / 85 / 75 / 65 / 55 % of the best score, the evidence that a hit held fell to 60 / 25 / 10 / 3 / 2 %
+on chroma and 64 / 18 / 4 / 0.6 / 0.3 % on squad; the eighth power gives 56 / 27 / 10 / 3 / 0.8 %."""
+
 # A passage's place is known only when it is made, so its header is planned with one of usual length.
 _SAMPLE_LOCATION = Location(first_line=1000, last_line=1010)
 _SAMPLE_NUMBER = 10
@@ -57,7 +63,8 @@ class Planner:
         layout = lay_out([each.hit for each in distinct], source)
         tokens = _segment_tokens(layout, counter)
         lengths = [max(1, sum(tokens[number] for number in window)) for window in layout.windows]
-        rates = [share / length for share, length in zip(_shares(distinct), lengths, strict=True)]
+        relevances = _expected_relevance(distinct)
+        rates = [relevance / length for relevance, length in zip(relevances, lengths, strict=True)]
         problem = Problem(
             windows=layout.windows,
             values=_segment_values(layout, rates, tokens),
@@ -102,13 +109,13 @@ def _segment_tokens(layout: Layout, counter: CachedCounter) -> dict[int, int]:
     return dict(zip(layout.segments, counter.count_many(texts), strict=True))
 
 
-def _shares(distinct: Sequence[Distinct]) -> list[float]:
-    """The expected relevance of each hit: its score as a share of the best, or by rank if none is above 0."""
+def _expected_relevance(distinct: Sequence[Distinct]) -> list[float]:
+    """How likely each hit is to hold evidence, the best one being 1; by rank if no score is above 0."""
     scores = [each.score for each in distinct]
     best = max(scores)
     if best <= 0:
         return [1 / rank for rank in range(1, len(scores) + 1)]
-    return [max(score, 0.0) / best for score in scores]
+    return [(max(score, 0.0) / best) ** RELEVANCE_EXPONENT for score in scores]
 
 
 def _segment_values(layout: Layout, rates: Sequence[float], tokens: Mapping[int, int]) -> dict[int, float]:

@@ -85,7 +85,7 @@ def locate_model(
         return _locate_default(offline=offline, announce=announce)
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return LocatedModel(folder.resolve(), folder.resolve().name)
+        return LocatedModel(folder.resolve(), folder.resolve().as_posix())
     if _is_path(name):
         raise ModelNotFoundError(f"there is no folder `{name}` to read an embedding model from")
     return _locate_on_hub(name, offline=offline, announce=announce)

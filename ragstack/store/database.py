@@ -90,6 +90,8 @@ def _on_connect(writable: bool) -> Any:
                 )
             if not writable:
                 cursor.execute("PRAGMA query_only=ON")
+        except UnicodeDecodeError as error:  # the driver cannot even decode SQLite's complaint
+            raise sqlite3.DatabaseError("database disk image is malformed") from error
         finally:
             cursor.close()
 
@@ -152,15 +154,20 @@ def data_version(connection: Connection) -> int:
     return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
 
-def checkpoint(engine: Engine) -> None:
-    """Move the write-ahead log into the database and truncate it, as far as readers allow at this moment."""
+def checkpoint(engine: Engine) -> bool:
+    """Move the write-ahead log into the database and truncate it, as far as readers allow at this moment.
+
+    Returns whether the log is empty now.
+    """
+    emptied = True
     raw = engine.raw_connection()
     try:
         cursor = raw.cursor()
         cursor.execute("PRAGMA busy_timeout=0")  # an open reader may stay for as long as it likes
         _, frames, _ = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if frames:  # truncating an empty log would look like a commit to other connections
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            emptied = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
         cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     finally:
         raw.close()
+    return emptied

@@ -119,6 +119,32 @@ def search(
     return [(int(row[0]), float(row[1])) for row in connection.execute(statement, parameters)]
 
 
+def statistics_agree(connection: Connection) -> bool:
+    """Whether the totals that BM25 divides by are those of the rows, which FTS5's own check leaves out.
+
+    The record of totals (id 1 of the data table) and the sizes of each row are lists of SQLite's
+    variable-length integers (https://www.sqlite.org/fts5.html#the_averages_record).
+    """
+    record = connection.execute(text(f"SELECT block FROM {TABLE}_data WHERE id = 1")).scalar()
+    sizes = connection.execute(text(f"SELECT sz FROM {TABLE}_docsize")).scalars()
+    rows = [_varints(size) for size in sizes]
+    columns = [sum(column) for column in zip(*rows, strict=False)] if rows else []
+    noted = _varints(record or b"\0")
+    return noted[0] == len(rows) and noted[1:] == (columns or noted[1:])
+
+
+def _varints(data: bytes) -> list[int]:
+    """Integers of seven bits a byte, highest first; in an integer of nine bytes the last one has eight."""
+    values, value, length = [], 0, 0
+    for byte in data:
+        length += 1
+        value = value << 8 | byte if length == 9 else value << 7 | byte & 0x7F
+        if byte < 0x80 or length == 9:
+            values.append(value)
+            value = length = 0
+    return values
+
+
 def integrity_problem(connection: Connection) -> str | None:
     """What FTS5's own check (rank = 1: index against content) says, or None."""
     from sqlalchemy.exc import DatabaseError

@@ -10,8 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import RowMapping
 
 
 def input_hash(embedding_text: str) -> bytes:
@@ -24,22 +27,20 @@ def text_hash(value: str) -> str:
     return hashlib.sha256(value.encode("utf-8")).hexdigest()
 
 
-def chunk_checksum(row: Mapping[str, Any], body: str, vector: bytes) -> bytes:
+def chunk_checksum(row: RowMapping | dict[str, Any], body: str, vector: bytes) -> bytes:
     """sha256 over a row of `chunks` (its own checksum aside), the text of its span, and its vector."""
-    numbers = (
-        row[name] for name in ("id", "document_id", "generation_id", "position", "start", "end", "tokens")
-    )
-    digest = hashlib.sha256(struct.pack("<7q", *numbers))
+    numbers = ("id", "document_id", "generation_id", "position", "start", "end", "tokens")
+    digest = hashlib.sha256(struct.pack("<7q", *(row[name] for name in numbers)))
     for part in (row["headings"].encode(), row["context"].encode(), row["input_hash"], body.encode(), vector):
         digest.update(struct.pack("<q", len(part)))
         digest.update(part)
     return digest.digest()
 
 
-def is_intact(row: Mapping[str, Any], body: str, vector: bytes) -> bool:
+def is_intact(row: RowMapping, body: str, vector: bytes) -> bool:
     """Whether a row of `chunks` has its checksum; a value of another type than was written has not."""
     try:
-        return chunk_checksum(row, body, vector) == row["checksum"]
+        return chunk_checksum(row, body, vector) == bytes(row["checksum"])
     except (AttributeError, TypeError, struct.error):
         return False
 

@@ -146,16 +146,19 @@ def _text_of(connection: Connection, document_id: int) -> str:
 
 
 def purge(engine: Engine, directory: Path, generation_ids: Sequence[int]) -> None:
-    """Rewrite every file of the store, so that nothing of a deleted document is left in any of them."""
+    """Rewrite every file of the store, so that nothing of a deleted document is left in any of them.
+
+    Raises StoreError when a reader keeps the old write-ahead log in use.
+    """
     for generation_id in generation_ids:
         segments.rewrite_all(engine, directory, generation_id)
     segments.remove_retired(engine, directory)
     segments.remove_strays(engine, directory)
-    backups = directory / BACKUPS
-    if backups.is_dir():
-        shutil.rmtree(backups)
-        sync_directory(directory)
-        reached("backups deleted")
+    for name in (BACKUPS, segments.QUARANTINE):
+        if (directory / name).is_dir():
+            shutil.rmtree(directory / name)
+            sync_directory(directory)
+            reached("backups deleted")
     with engine.begin() as connection:
         rebuild_full_text(connection)
     checkpoint(engine)
@@ -166,7 +169,11 @@ def purge(engine: Engine, directory: Path, generation_ids: Sequence[int]) -> Non
     finally:
         raw.close()
     reached("database vacuumed")
-    checkpoint(engine)
+    if not checkpoint(engine):
+        raise StoreError(
+            "the purge is not complete: a reader keeps the log in use, which still holds old text",
+            hint="end the processes that read the store and run `ragstack purge` again",
+        )
 
 
 # ------------------------------------------------------------------- backup, restore

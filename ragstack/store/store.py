@@ -21,7 +21,7 @@ from ragstack.store import migrations
 from ragstack.store.clock import now
 from ragstack.store.database import checkpoint, damage_reported, open_engine
 from ragstack.store.failpoints import reached
-from ragstack.store.files import make_private_directory, sync_directory, writer_lock
+from ragstack.store.files import FILE_MODE, make_private_directory, sync_directory, writer_lock
 from ragstack.store.generations import current_generation
 from ragstack.store.index import INDEX_DIRECTORY, VectorIndex, load_index
 from ragstack.store.maintenance import remove_unfinished_backups
@@ -183,6 +183,7 @@ def _make_database(directory: Path) -> None:
             )
         checkpoint(engine)
         engine.dispose()
+        aside.chmod(FILE_MODE)
         reached("database made aside")
         aside.replace(directory / DATABASE_FILE)
         sync_directory(directory)

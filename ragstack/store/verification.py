@@ -177,6 +177,8 @@ def _relation_problems(connection: Connection) -> Iterator[Problem]:
 
 def _full_text_problems(connection: Connection) -> Iterator[Problem]:
     """The check of FTS5 needs a write statement, so it runs on a connection of its own, rolled back."""
+    if not fulltext.statistics_agree(connection):
+        yield Problem(Damage.FULL_TEXT, fulltext.TABLE, "its totals are not those of its rows")
     path = connection.exec_driver_sql("PRAGMA database_list").fetchone()
     assert path is not None
     import sqlite3

@@ -48,11 +48,11 @@ def test_a_statement_with_the_words_of_the_question_comes_first() -> None:
     assert texts(weighed)[0] == "The pump was installed in spring."
 
 
-def test_words_that_every_statement_has_tell_nothing() -> None:
+def test_words_that_every_statement_has_tell_hardly_anything() -> None:
     candidates = statements([passage("The pump is red. The pump is old. The pump leaks oil.")])
     shares = rarities(question_terms("Which pump leaks?"), candidates)
-    assert shares[stem("pump")] == 0.0
-    assert shares[stem("leaks")] == 1.0
+    assert shares[stem("leaks")] > 5 * shares[stem("pump")]
+    assert sum(shares.values()) == pytest.approx(1.0)
 
 
 def test_the_statement_before_counts_because_a_pronoun_may_point_to_it() -> None:
@@ -73,7 +73,7 @@ def test_the_surroundings_end_with_the_passage() -> None:
 
 def test_headings_speak_for_what_stands_under_them() -> None:
     text = "# Notice period\n\nIt is four weeks.\n\n# Salary\n\nIt is paid monthly."
-    question = "How long is the notice period?"
+    question = "What is the notice period?"
     assert evidence_of(question, text, "It is four weeks.").words == 1.0
     assert evidence_of(question, text, "It is paid monthly.").words == 0.0
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from deterministic_embedder import DeterministicEmbedder
@@ -22,12 +23,12 @@ HANDBOOK = """# Staff handbook
 
 ## Leaving
 
-An employee who wants to leave gives notice in writing. The notice period is four weeks to the end of a month. \
-After ten years of service it is three months. Keys and laptops are returned on the last day.
+An employee who wants to leave gives notice in writing. The notice period is four weeks to the end of
+a month. After ten years of service it is three months. Keys and laptops are returned on the last day.
 
 ## Travel
 
-Trips of more than one day are approved by the head of department. Trains are booked in second class. \
+Trips of more than one day are approved by the head of department. Trains are booked in second class.
 A hotel room may cost up to 120 euros a night.
 
 | city | hotel limit |
@@ -51,7 +52,7 @@ SECTIONS = [
 def handbook() -> tuple[list[Passage], TextWorld]:
     passages = [
         passage(HANDBOOK[start:end].strip(), start=start, score=1.0 - place / 10, title="Staff handbook")
-        for place, (start, end) in enumerate(zip(SECTIONS, SECTIONS[1:], strict=False))
+        for place, (start, end) in enumerate(pairwise(SECTIONS))
     ]
     return passages, TextWorld({1: HANDBOOK})
 
@@ -71,7 +72,7 @@ def ask(question: str, embedder: Embedder, **options: bool) -> ExtractiveAnswer:
             "The coffee machine is cleaned every Friday by whoever comes last.",
             3,
         ),
-        ("What must I give back when I quit?", "Keys and laptops are returned on the last day.", 1),
+        ("What has to be returned when leaving the company?", "Keys and laptops are returned on the last day.", 1),
         ("What may a hotel in Rome cost?", "| Rome | 140 euros |", 2),
     ],
 )
@@ -81,7 +82,7 @@ def test_the_sentence_that_answers_is_in_the_answer_and_cited(
     answer = ask(question, minilm)
     assert answer.found
     assert f"{expected} [{number}]" in answer.text
-    assert expected in [citation.quote for citation in answer.citations]
+    assert expected in [" ".join(citation.quote.split()) for citation in answer.citations]
 
 
 def test_the_best_sentence_comes_first(minilm: Embedder) -> None:

@@ -70,6 +70,15 @@ def test_the_bar_counts_files_of_every_path_and_shows_the_rate_of_embedding(bar,
     assert "/s" in screen.getvalue()
 
 
+def test_the_bar_says_what_is_going_on(screen):
+    with Progress(
+        TextColumn("{task.description}"), console=Console(file=screen, force_terminal=True)
+    ) as shown:
+        ProgressBar(shown, "Re-embedding").started(2)
+        shown.refresh()
+    assert "Re-embedding" in screen.getvalue()
+
+
 def test_what_is_printed_above_the_bar_is_neither_markup_nor_control(bar, screen):
     bar.warning(HOSTILE)
     bar.announce(HOSTILE)

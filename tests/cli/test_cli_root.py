@@ -11,7 +11,7 @@ import pytest
 from ragstack._version import __version__
 from ragstack.cli import cli
 from ragstack.cli.root import COMMANDS
-from ragstack.errors import StoreDamagedError
+from ragstack.errors import StoreDamagedError, StoreLockedError
 
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "matplotlib", "numpy", "sqlalchemy"}
 
@@ -236,7 +236,7 @@ def test_debugging_lets_the_traceback_through(invoke, failing, monkeypatch):
 
 
 def test_a_control_sequence_in_an_error_does_not_reach_the_terminal(invoke, failing):
-    failing(StoreDamagedError("`a\x1b[2J\nb` is bad", hint="look at \x9b"))
+    failing(StoreLockedError("`a\x1b[2J\nb` is bad", hint="look at \x9b"))
     assert invoke("path").stderr == "Error: `a\\x1b[2J\\nb` is bad\nhint: look at \\x9b\n"
 
 

@@ -25,7 +25,7 @@ Place = tuple[int, int]  # a document and the number of a word in it
 
 @dataclass(frozen=True)
 class Instance:
-    """Up to eight windows on up to four documents that have no punctuation, so that nothing can be trimmed."""
+    """Up to eight windows on up to four documents without punctuation, so that nothing can be trimmed."""
 
     world: TextWorld
     hits: list[Hit]
@@ -43,7 +43,7 @@ class Instance:
             document = generator.choice(documents)
             first = generator.randrange(lengths[document])
             last = generator.randint(first, min(first + 30, lengths[document] - 1))
-            score = generator.random() ** generator.choice([1, 3])
+            score = generator.uniform(0.5, 1) ** generator.choice([1, 3])
             hits[document, first, last] = world.hit(document, 5 * first, 5 * last + 4, score, chunk_id)
         ranked = sorted(hits.values(), key=lambda hit: -hit.score)
         return cls(world, ranked, generator.choice([0.0, 0.05, 0.3, 0.8]), generator.randint(10, 120))
@@ -58,7 +58,7 @@ class Instance:
         best = max(hit.score for hit in self.hits)
         rates: dict[Place, float] = {}
         for hit in self.hits:
-            rate = hit.score / best / len(self.words([hit]))
+            rate = (hit.score / best) ** 8 / len(self.words([hit]))
             for place in self.words([hit]):
                 rates[place] = max(rates.get(place, 0.0), rate)
         price = self.minimum_relevance / statistics.median(len(self.words([hit])) for hit in self.hits)

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from store_fixtures import Filled, unit_vectors
 
 from ragstack.errors import NotInStoreError
-from ragstack.records import Filter, Landmark
+from ragstack.records import Element, ElementKind, Filter, Landmark
 from ragstack.store import documents, fulltext
 from ragstack.store.documents import BLOCK_CHARACTERS
 
@@ -125,6 +125,25 @@ def test_a_span_is_located_by_its_pages(filled: Filled) -> None:
     with filled.store.read() as snapshot:
         assert str(snapshot.locate(document_id, 12, 15)) == "page 2, line 1"
         assert str(snapshot.locate(document_id, 5, 20)) == "pages 1-2, line 1"
+
+
+def test_a_span_is_located_by_the_headings_that_enclose_it(filled: Filled) -> None:
+    body = "# Guide\nintro\n## Setup\nplug it in\n### Network\ncable\n## Care\nwipe it\n"
+    levels = {"Guide": 1, "Setup": 2, "Network": 3, "Care": 2}
+    elements = tuple(
+        Element(ElementKind.HEADING, body.index(f"# {title}"), body.index(title) + len(title), level, title)
+        for title, level in levels.items()
+    )
+    document_id = filled.put("guide.md", body, elements=elements)
+    with filled.store.read() as snapshot:
+        for text_, path in (
+            ("intro", ("Guide",)),
+            ("plug it", ("Guide", "Setup")),
+            ("cable", ("Guide", "Setup", "Network")),
+            ("wipe", ("Guide", "Care")),
+        ):
+            at = body.index(text_)
+            assert snapshot.locate(document_id, at, at + 3).headings == path
 
 
 def test_equal_inputs_find_their_vectors_again(filled: Filled) -> None:

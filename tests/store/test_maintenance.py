@@ -48,6 +48,22 @@ def test_after_a_purge_no_file_holds_anything_of_a_deleted_document(filled: Fill
     _assert_clean(filled.store)
 
 
+def test_a_purge_that_a_reader_keeps_from_its_end_says_so(filled: Filled) -> None:
+    secret = filled.put("secret.txt", SECRET)
+    with Store.open(filled.store.directory) as other, other.read(), filled.store.write() as writer:
+        writer.remove_documents([secret])
+        with pytest.raises(StoreError, match="not complete"):
+            maintenance.purge(writer.engine, filled.store.directory, [filled.generation.id])
+
+
+def test_a_purge_takes_what_was_set_aside_along(filled: Filled) -> None:
+    (filled.store.directory / "quarantine").mkdir()
+    (filled.store.directory / "quarantine" / "old.faiss").write_bytes(b"vectors of old")
+    with filled.store.write() as writer:
+        maintenance.purge(writer.engine, filled.store.directory, [filled.generation.id])
+    assert b"vectors of old" not in _all_bytes(filled.store.directory)
+
+
 def test_a_backup_is_a_whole_store_as_of_one_moment(filled: Filled, tmp_path: Path) -> None:
     filled.put("a.txt", "alpha\nbeta")
     filled.publish()

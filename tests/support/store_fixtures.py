@@ -67,6 +67,7 @@ class Filled:
             lines_are_original=True,
             metadata=dict(changes.pop("metadata", {})),
             landmarks=tuple(changes.pop("landmarks", ())),
+            elements=tuple(changes.pop("elements", ())),
         )
         mtime = int(changes.pop("mtime_ns", 1_000))
         return IncomingDocument(

@@ -20,7 +20,7 @@ LONG_AGO_NS = 10**18
 
 def run(campaign: Campaign) -> None:
     """Random folders, ingested twice."""
-    for number in range(campaign.amount(quick=2, full=30)):
+    for number in range(campaign.amount(quick=1, full=30)):
         with campaign.trial("ingest of an unchanged folder", number):
             folder = campaign.folder("idle")
             rng = campaign.random("idle", number)

@@ -166,7 +166,7 @@ class StoreModel(RuleBasedStateMachine):
 
 def run(campaign: Campaign) -> None:
     """The state machine with this campaign's seed."""
-    examples = campaign.amount(quick=6, full=500)
+    examples = campaign.amount(quick=2, full=500)
     with campaign.trial("random history against a model", f"{examples} examples"):
         result_of(_run_machine, campaign.random("model").randrange(10**9), examples, seconds=7_200)
     campaign.row("random history against a model").note = f"{examples} examples of up to 30 steps"

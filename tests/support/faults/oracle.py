@@ -148,10 +148,12 @@ def answers(directory: Path) -> dict[str, object]:
             dense = snapshot.dense_candidates(vector, 10, Filter())
             lexical = snapshot.lexical_candidates(question, 10, Filter())
             chunks = snapshot.chunks({one.chunk_id for one in dense + lexical})
-            found[question] = [
-                (one.chunk_id, round(one.score, 5), repr(replace(chunks[one.chunk_id], content_hash="")))
-                for one in dense + lexical
-            ]
+            for kind, candidates in (("dense", dense), ("lexical", lexical)):
+                found[f"{kind} {question}"] = [
+                    (one.chunk_id, round(one.score, 5), repr(replace(chunks[one.chunk_id], content_hash="")))
+                    for one in candidates
+                    if one.chunk_id in chunks
+                ]
         for info in snapshot.documents():
             document = snapshot.document(info.document_id)
             place = repr(snapshot.locate(info.document_id, 0, info.characters))

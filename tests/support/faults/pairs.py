@@ -18,7 +18,7 @@ from ragstack.system import RAGSystem
 
 def run(campaign: Campaign) -> None:
     """Histories of three moments, put together in every wrong way."""
-    for number in range(campaign.amount(quick=2, full=40)):
+    for number in range(campaign.amount(quick=1, full=40)):
         folder = campaign.folder("pairs")
         moments = result_of(_three_moments, folder, campaign.random("pairs", number).randrange(10**9))
         for way, (database, index) in WAYS.items():

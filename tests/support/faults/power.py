@@ -52,7 +52,7 @@ def _run_recording(campaign: Campaign, number: int) -> None:
     events = list(_events(log, directory / "root"))
     log.unlink()
     require(any(event.call == "pwrite64" for event in events), "nothing was recorded")
-    moments = rng.sample(range(len(events) + 1), k=min(len(events), campaign.amount(quick=20, full=400)))
+    moments = rng.sample(range(len(events) + 1), k=min(len(events), campaign.amount(quick=8, full=400)))
     for moment in sorted(moments):
         with campaign.trial("power loss", f"recording {number}, after call {moment} of {len(events)}"):
             _lose_power(directory, events[:moment], rng)

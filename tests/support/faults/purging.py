@@ -21,7 +21,7 @@ RUN = 16
 
 def run(campaign: Campaign) -> None:
     """Random histories, each purged."""
-    for number in range(campaign.amount(quick=2, full=40)):
+    for number in range(campaign.amount(quick=1, full=40)):
         with campaign.trial("purge", f"history {number}"):
             folder = campaign.folder("purging")
             allowed = result_of(_live_and_purge, folder, campaign.random("purging", number).randrange(10**9))

@@ -41,10 +41,10 @@ def _run_action(campaign: Campaign, action: str) -> None:
     calls = _calls_of(campaign, world, action)
     every = [(call, nth) for call, count in calls.items() for nth in range(1, count + 1)]
     rng = campaign.random("syscalls", action, "order")
-    for call, nth in _some(every, rng, campaign.amount(quick=8, full=len(every))):
+    for call, nth in _some(every, rng, campaign.amount(quick=5, full=len(every))):
         _fail_at(campaign, world, action, call, nth, "kill")
     failing = [(call, nth) for call, nth in every if call in FAILING]
-    for call, nth in _some(failing, rng, campaign.amount(quick=4, full=60)):
+    for call, nth in _some(failing, rng, campaign.amount(quick=3, full=60)):
         _fail_at(campaign, world, action, call, nth, rng.choice(["EIO", "ENOSPC"]))
     for folder in (world.directory, template_of(world)):
         shutil.rmtree(folder)

@@ -29,7 +29,7 @@ SECONDS_TO_SEE = 1.0
 
 def run(campaign: Campaign) -> None:
     """Two ingests at once, several times; one long ingest with readers."""
-    for number in range(campaign.amount(quick=2, full=20)):
+    for number in range(campaign.amount(quick=1, full=20)):
         with campaign.trial("two ingests, one folder", number):
             _two_ingests(campaign, number, same=True)
         with campaign.trial("two ingests, two folders", number):
