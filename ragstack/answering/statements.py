@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ragstack.answering.terms import terms
+from ragstack.answering.terms import pairs, terms
 from ragstack.chunking.sentences import sentence_spans
 from ragstack.records import Passage
 
@@ -26,8 +26,8 @@ class Statement:
     """A sentence, list item or table row of a passage: `[start, end)` of its document.
 
     `number` is the passage's, from 1. `topic` is what it is about by its headings. `header` is the span of
-    the header row of the table that it is a row of. `terms` are its own, `position` its place among the
-    statements of its passage.
+    the header row of the table that it is a row of. `terms` and `pairs` of neighbouring terms are its own,
+    `position` its place among the statements of its passage.
     """
 
     number: int
@@ -37,6 +37,7 @@ class Statement:
     end: int
     topic: str
     terms: frozenset[str]
+    pairs: frozenset[tuple[str, str]] = frozenset()
     header: tuple[int, int] | None = None
 
     @property
@@ -86,9 +87,17 @@ def _statements_of(number: int, passage: Passage) -> Iterator[Statement]:
                 continue
             header = header if is_row else None
             begin = start + _marker_length(sentence)
-            own = frozenset(terms(text[begin:end]))
+            own = terms(text[begin:end])
             yield Statement(
-                number, passage, position, passage.start + begin, passage.start + end, topic, own, header
+                number=number,
+                passage=passage,
+                position=position,
+                start=passage.start + begin,
+                end=passage.start + end,
+                topic=topic,
+                terms=frozenset(own),
+                pairs=pairs(own),
+                header=header,
             )
             position += 1
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 STOP_WORDS = frozenset(
     "a about after all also an and any are as at be been before being between both but by can could did"
@@ -48,6 +50,11 @@ def terms(text: str) -> list[str]:
 def question_terms(question: str) -> list[str]:
     """The distinct terms of a question; of one that is made of stop words only, all its words."""
     return list(dict.fromkeys(terms(question) or words(question)))
+
+
+def pairs(in_order: Sequence[str]) -> frozenset[tuple[str, str]]:
+    """The pairs of neighbouring terms: "Los Angeles", "notice period"."""
+    return frozenset(pairwise(in_order))
 
 
 @lru_cache(maxsize=65_536)

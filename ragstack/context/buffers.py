@@ -23,7 +23,7 @@ def pass_memory(architecture: Architecture, deployment: Deployment, tokens: int)
     cache = cache_bytes(architecture, deployment, tokens)
     if deployment.engine is Engine.VLLM:
         expected = vllm_buffer(architecture, deployment)
-        # vLLM reserves what a profiling pass really took; a tenth more is this model's own margin, not measured.
+        # vLLM reserves what a profiling pass really took; a tenth more is a margin of ours, not measured.
         return PassMemory(cache, expected, expected * 11 // 10)
     expected = llama_cpp_buffer(architecture, deployment, tokens)
     return PassMemory(cache, expected, llama_cpp_buffer_upper(architecture, deployment, tokens))

@@ -208,9 +208,11 @@ def _segment_problems(connection: Connection, directory: Path, *, deep: bool) ->
         )
     ).all()
     for row in rows:
+        if row.retired_at is not None:
+            continue  # a reader may have it open, and nobody needs it: a copied store may well lack it
         path = directory / INDEX_DIRECTORY / row.file
         problem = _file_problem(path, row)
-        if problem is None and row.retired_at is None:
+        if problem is None:
             problem = _coverage_problem(connection, path, row, deep=deep)
         if problem is not None:
             yield Problem(Damage.SEGMENT, row.file, problem)

@@ -72,7 +72,11 @@ def ask(question: str, embedder: Embedder, **options: bool) -> ExtractiveAnswer:
             "The coffee machine is cleaned every Friday by whoever comes last.",
             3,
         ),
-        ("What has to be returned when leaving the company?", "Keys and laptops are returned on the last day.", 1),
+        (
+            "What has to be returned when leaving the company?",
+            "Keys and laptops are returned on the last day.",
+            1,
+        ),
         ("What may a hotel in Rome cost?", "| Rome | 140 euros |", 2),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -127,13 +127,18 @@ def test_every_unit_that_fits_is_whole_in_some_window(case):
             assert any(start <= first and last <= end for start, end in windows)
 
 
-def uniform(unit_tokens: int, units: int) -> Seams:
+def units(*tokens: int) -> Seams:
     """Units of so many one-token words of four letters each."""
-    count = unit_tokens * units
+    count = sum(tokens)
     starts = [place * 5 for place in range(count)]
     ends = [start + 4 for start in starts]
-    levels = [Level.WORD if place % unit_tokens else Level.SENTENCE for place in range(count + 1)]
+    borders = {0, *accumulate(tokens)}
+    levels = [Level.SENTENCE if place in borders else Level.WORD for place in range(count + 1)]
     return seams_of(starts, ends, [1] * count, levels)
+
+
+def uniform(unit_tokens: int, count: int) -> Seams:
+    return units(*[unit_tokens] * count)
 
 
 def test_windows_of_equal_sentences_begin_and_end_at_sentences():
@@ -148,6 +153,11 @@ def test_an_overlap_of_less_than_a_sentence_takes_the_whole_sentence():
 
 def test_without_overlap_windows_touch():
     assert slide(uniform(10, 8), 0, 80, WindowLimits.for_budget(40, 0, 4000)) == [(0, 40), (40, 80)]
+
+
+def test_a_short_window_saves_a_sentence_that_fits_but_none_that_does_not():
+    assert slide(units(5, 38, 30), 0, 73, WindowLimits.for_budget(40, 0, 4000)) == [(0, 5), (5, 43), (43, 73)]
+    assert slide(units(5, 100), 0, 105, WindowLimits.for_budget(40, 0, 4000))[0] == (0, 40)
 
 
 def test_a_sentence_longer_than_a_window_is_parted_at_words():

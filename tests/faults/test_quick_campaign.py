@@ -24,15 +24,27 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @needs_fork
-def test_nothing_fails_in_a_small_share_of_the_campaign() -> None:
-    done = _run("--smoke")
+@pytest.mark.parametrize(
+    "items",
+    [("damage",), ("syscalls", "power"), ("space", "pairs", "purging", "idle")],
+    ids=" ".join,
+)
+def test_a_small_share_of_the_campaign_holds(items: tuple[str, ...]) -> None:
+    """The rest of it (kills, steps, together, model) is in `scripts/faults --quick`, which CI runs beside."""
+    done = _run("--quick", "--only", *items)
     assert done.returncode == 0, done.stdout + done.stderr[-4_000:]
-    assert "failed" in done.stdout.splitlines()[0]
+    assert done.stdout.splitlines()[0].split() == ["fault", "tried", "held", "failed", "seed"]
+
+
+@needs_fork
+def test_every_kind_of_change_survives_a_kill_at_its_named_steps() -> None:
+    done = _run("--quick", "--only", "steps")
+    assert done.returncode == 0, done.stdout + done.stderr[-4_000:]
 
 
 @needs_fork
 def test_a_fault_that_does_not_hold_is_noticed() -> None:
-    """The campaign can fail: here readers are told that committed documents are gone."""
+    """The campaign can fail: here the oracle is asked for documents that the store does not hold."""
     code = (
         "import sys; sys.path.insert(0, 'tests/support'); from pathlib import Path; import tempfile\n"
         "from faults import library, oracle\n"
@@ -41,7 +53,6 @@ def test_a_fault_that_does_not_hold_is_noticed() -> None:
         "    store = Path(folder) / 'store'\n"
         "    with library.create(store) as rag: rag.add_document('Amber.', name='a')\n"
         "    oracle.check(store, {'a': ('Amber.',)})\n"
-        "    (store / 'index' / 'stray.faiss').write_bytes(b'x')\n"
         "    for allowed in ({'a': ('Basin.',)}, {'a': ('Amber.',), 'b': ('Cedar.',)}, {}):\n"
         "        try: oracle.check(store, allowed)\n"
         "        except ViolationError: continue\n"

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from faults.model import StoreModel
 from hypothesis import HealthCheck, settings
 
-from faults.model import StoreModel
 from ragstack.ingestion import batch
 from ragstack.store import failpoints, segments, writer
 

@@ -163,19 +163,18 @@ def test_files_that_no_manifest_names_are_removed_by_the_next_writer(filled: Fil
     assert len(_files(filled)) == 1
 
 
-def test_a_retired_segment_stays_until_the_next_publication(filled: Filled) -> None:
-    _fill(filled, "abcd")
+def test_a_retired_segment_stays_until_the_next_publication(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "PUBLISH_AT", 1)
+    _fill(filled, "a")
     filled.publish()
     [old] = _files(filled)
-    with filled.store.write() as writer:
-        for number in range(600):
-            filled.put_with(writer, f"{number}.txt", f"text {number}")
-        writer.publish(filled.generation, final=True)
+    _fill(filled, "bcd")
+    filled.publish()
     assert old.exists()
-    with filled.store.write() as writer:
-        for number in range(600, 1_200):
-            filled.put_with(writer, f"{number}.txt", f"text {number}")
-        writer.publish(filled.generation, final=True)
+    _fill(filled, "efghijkl")
+    filled.publish()
     assert not old.exists()
 
 

@@ -1,8 +1,8 @@
 """Damaged files: flipped bits, truncation, zeroed pages, files of another store.
 
 Each case is a copy of one small store with one thing wrong. The store must say so (an error, a warning, or
-`verify`) or answer as before. One exception is noted as `lexical` and does not fail: FTS5's own check joins its
-hashes by XOR, so that one flipped low bit in a term that has an even number of entries cancels out; nothing is
+`verify`) or answer as before. One exception is noted as `lexical` and does not fail: FTS5's own check joins
+its hashes by XOR, so that a flipped low bit in a term with an even number of entries cancels out; nothing is
 wrong then but that BM25 does not find this term.
 """
 
