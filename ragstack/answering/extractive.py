@@ -31,16 +31,17 @@ LONGEST_STATEMENT = 250
 SHORTEST_STATEMENT = 80
 """A longer sentence is cut down to the first; with less room than the second, nothing more is added."""
 
-MUCH_LESS_LIKELY = 6.0
-"""Log odds below the best statement beyond which another is left out: e^6, about 400 times less likely. On squad
-4 loses up to one answer in a hundred from the first three sentences, and no limit finds half of one more."""
+MUCH_LESS_LIKELY = 5.0
+"""Log odds below the best statement beyond which another is left out: e^5, about 150 times less likely. On
+squad a limit of 4 loses one answer in a hundred from the first three sentences; above 5 hardly any is won."""
 
 SAME_WORDS = 0.8
 """Share of common terms (Jaccard) from which two statements say the same."""
 
-LEAST_MEANING = 0.3
-LEAST_WORDS = 0.3
-"""Nothing answers when the best statement has neither: a cosine, a share of the question's terms."""
+LEAST_SUPPORT = 0.38
+"""`Evidence.support` that the best supported statement must have, or nothing answers. On the tuning halves of
+squad (48 articles) and chroma it keeps 99.2 and 98.3 % of the answers, and when the document with the answer
+is left out refuses 57 and 97 % of the questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,9 @@ def answer_extractively(
     """
     candidates = statements(passages)
     weighed = weigh(question, candidates, embedder, question_vector)
-    if not weighed or (abstain and not answers(weighed)):
+    chosen = [] if abstain and not answers(weighed) else _readable(_choose(question, candidates, weighed))
+    if not chosen:
         return ExtractiveAnswer(NOT_FOUND, found=False)
-    chosen = _readable(_choose(question, candidates, weighed))
     citations = tuple(
         cite(each.number, passages, start, end, source) for each in chosen for start, end in _spans(each)
     )
@@ -106,18 +107,16 @@ def answer_extractively(
 
 
 def answers(weighed: Sequence[Weighed]) -> bool:
-    """Whether any of the statements has to do with the question, by meaning or by words."""
-    return any(
-        each.evidence.meaning >= LEAST_MEANING or each.evidence.words_with_previous >= LEAST_WORDS
-        for each in weighed
-    )
+    """Whether any of the statements has enough to do with the question, by meaning and words together."""
+    return any(each.evidence.support >= LEAST_SUPPORT for each in weighed)
 
 
 def _choose(question: str, candidates: Sequence[Statement], weighed: Sequence[Weighed]) -> list[Chosen]:
     """The best statements that differ, as far as they fit, each shortened to what is left."""
-    shares = rarities(question_terms(question), candidates)
+    wanted = question_terms(question)
+    shares = rarities(wanted, candidates)
     kind = asked_kind(question)
-    floor = weighed[0].evidence.score - MUCH_LESS_LIKELY
+    floor = max((each.evidence.score for each in weighed), default=0.0) - MUCH_LESS_LIKELY
     taken: list[Chosen] = []
     room = CHARACTERS
     for each in weighed:
@@ -125,7 +124,9 @@ def _choose(question: str, candidates: Sequence[Statement], weighed: Sequence[We
         if len(taken) == SENTENCES or limit < SHORTEST_STATEMENT or each.evidence.score < floor:
             break
         statement = each.statement
-        if any(_same(statement, other.weighed.statement) for other in taken):
+        if _only_names(statement, wanted) or any(
+            _same(statement, other.weighed.statement) for other in taken
+        ):
             continue
         start, end = excerpt(statement.text, limit, shares, lambda text: holds(kind, text, question))
         room -= end - start
@@ -143,6 +144,11 @@ def _new_header(statement: Statement, taken: Sequence[Chosen], room: int) -> tup
     return header
 
 
+def _only_names(statement: Statement, wanted: Sequence[str]) -> bool:
+    """Whether it is a mere word of the question, like a heading that ends in a full stop."""
+    return len(statement.terms) <= 1 and statement.terms.issubset(wanted)
+
+
 def _same(one: Statement, other: Statement) -> bool:
     """Whether two statements have nearly the same words."""
     both = one.terms & other.terms
@@ -154,6 +160,8 @@ def _readable(chosen: Sequence[Chosen]) -> list[Chosen]:
 
     A row that shows the header of its table comes before the other rows of it.
     """
+    if not chosen:
+        return []
     best, *rest = chosen
     passages = list(dict.fromkeys(each.number for each in chosen))
     rest.sort(key=lambda each: (passages.index(each.number), each.header is None, each.start))

@@ -116,8 +116,7 @@ def _cuts(stretch: _Stretch, hits: Sequence[Hit]) -> list[int]:
     cuts = {_next_letter(text, 0), len(text)}
     for member in stretch.members:
         cuts.update(_edges(stretch, hits[member]))
-    if not text.isspace():
-        cuts.update(_next_letter(text, start) for start, _ in sentence_spans(text, 0, len(text)))
+    cuts.update(_next_letter(text, start) for start, _ in sentence_spans(text, 0, len(text)))
     return sorted(cuts)
 
 

@@ -20,7 +20,7 @@ def make_passage(run: range, layout: Layout, members: Mapping[int, Distinct], so
     """The passage that a run of touching segments makes.
 
     `members` are the hits whose text is in it, by their place in the layout. A passage never begins or ends
-    with blanks. Its headings are those of the window that it begins in, its score is its best hit's.
+    with blanks. Its headings are those above its beginning, its score is its best hit's.
     """
     first = layout.segments[run[0]]
     start, end = layout.span(run)
@@ -28,6 +28,7 @@ def make_passage(run: range, layout: Layout, members: Mapping[int, Distinct], so
     start += len(text) - len(text.lstrip())
     text = text.strip()
     end = start + len(text)
+    location = source.locate(first.document_id, start, end)
     opening = members[min(members, key=lambda index: (layout.windows[index].start, index))].hit.chunk
     return Passage(
         document_id=first.document_id,
@@ -38,10 +39,10 @@ def make_passage(run: range, layout: Layout, members: Mapping[int, Distinct], so
         text=text,
         tokens=0,
         score=max(member.score for member in members.values()),
-        headings=opening.headings,
+        headings=location.headings or opening.headings,
         chunk_ids=tuple(member.hit.chunk.chunk_id for member in members.values()),
         content_hash=opening.content_hash,
-        location=source.locate(first.document_id, start, end),
+        location=location,
         also_in=_copies(list(members.values()), first.document_id, start, end, source),
     )
 

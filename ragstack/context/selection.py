@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain, combinations
 
 SWAP_LIMIT = 12
-"""Greedy choice loses at most about one window's worth, so swaps are tried only while no more than these fit."""
+"""Greedy choice loses at most about one window, so swaps are tried only while no more than these fit."""
 
 PAIR_LIMIT = 4
 """Starting from each pair of windows is tried only while no more than these fit."""

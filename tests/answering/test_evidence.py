@@ -126,3 +126,37 @@ def test_without_statements_nothing_is_embedded() -> None:
 )
 def test_relevance_for_trimming_counts_the_terms_of_the_question(sentence: str, expected: float) -> None:
     assert lexical_relevance("Which pump is leaking?")([sentence]) == [expected]
+
+
+def test_words_that_stand_together_as_in_the_question_count_more() -> None:
+    text = "The notice period has ended. The period of the notice has ended."
+    question = "What notice period applies?"
+    together = evidence_of(question, text, "The notice period has ended.")
+    apart = evidence_of(question, text, "The period of the notice has ended.")
+    assert (together.words, together.phrases) == (apart.words, 0.5)
+    assert apart.phrases == 0.0
+    assert together.without_meaning > apart.without_meaning
+
+
+def test_a_passage_lends_its_best_meaning_to_its_other_statements() -> None:
+    pieces = [passage("The pump leaks oil. Nobody sang."), passage("Dinner was served.", start=100)]
+    weighed = weigh("Which pump leaks oil?", statements(pieces), DeterministicEmbedder())
+    by_text = {each.statement.text: each.evidence for each in weighed}
+    best = by_text["The pump leaks oil."]
+    assert by_text["Nobody sang."].meaning_in_passage == best.meaning == best.meaning_in_passage
+    assert by_text["Dinner was served."].meaning_in_passage == by_text["Dinner was served."].meaning
+
+
+def test_support_is_comparable_between_questions() -> None:
+    nothing = Evidence(
+        words=0.0, words_with_previous=0.0, words_around=0.0, phrases=0.0, passage=1.0, right_kind=True
+    )
+    assert nothing.support == 0.0
+    assert Evidence(1.0, 1.0, 1.0, 1.0, 0.2, False, meaning=1.0).support == pytest.approx(1.0)
+
+
+def test_a_statement_longer_than_the_embedder_reads_is_cut_and_not_refused() -> None:
+    embedder = DeterministicEmbedder(max_tokens=16)
+    text = " ".join(["pumps"] * 60) + ". The valve is shut."
+    weighed = weigh("Which pump leaks?", statements([passage(text)]), embedder)
+    assert len(weighed) == 2

@@ -113,6 +113,19 @@ def test_without_passages_there_is_no_answer() -> None:
     assert not answer_extractively("Why?", [], DeterministicEmbedder(), TextWorld({})).found
 
 
+def test_a_word_of_the_question_alone_is_no_answer() -> None:
+    world = TextWorld({1: "Overlap. It is 64 tokens. Tokens."})
+    overlap = [passage(world.texts[1])]
+    answer = answer_extractively(
+        "Which overlap, in tokens?", overlap, DeterministicEmbedder(), world, abstain=False
+    )
+    assert answer.text == "It is 64 tokens. [1]"
+    bare = answer_extractively(
+        "Which overlap?", [passage("Overlap.")], DeterministicEmbedder(), world, abstain=False
+    )
+    assert not bare.found
+
+
 def test_citations_are_exact_and_numbered_like_the_passages(minilm: Embedder) -> None:
     answer = ask("How long is the notice period after ten years?", minilm)
     passages, _ = handbook()

@@ -111,3 +111,45 @@ def test_passages_are_numbered_in_their_order() -> None:
 
 def test_a_passage_of_headings_and_questions_only_gives_no_statement() -> None:
     assert statements([passage("# Pumps\n\nWhat now?"), passage("")]) == []
+
+
+def test_a_short_line_between_blank_lines_is_a_heading_though_it_has_no_markup() -> None:
+    text = "Pump guide\n\nIt is red.\n\n3.2 Spare parts\n\nAsk in hall 2.\n\nContact: Dora Fischer\n\nHall 4"
+    found = statements([passage(text)])
+    assert [(each.text, each.topic) for each in found] == [
+        ("It is red.", "Note 1 > Pump guide"),
+        ("Ask in hall 2.", "Note 1 > 3.2 Spare parts"),
+        ("Contact: Dora Fischer", "Note 1 > 3.2 Spare parts"),
+        ("Hall 4", "Note 1 > 3.2 Spare parts"),
+    ]
+
+
+def test_lines_of_a_list_without_markers_are_no_headings() -> None:
+    assert texts(passage("Bring this:\n\nMilk\nEggs\nFlour\n\nThank you.")) == [
+        "Bring this:", "Milk", "Eggs", "Flour", "Thank you.",
+    ]  # fmt: skip
+
+
+def test_a_table_without_rule_has_its_first_row_for_a_header_and_keeps_it() -> None:
+    text = "Basic | Trade\nPrice per year | 96 EUR\nInspection | every 24 months\n\nThat is all."
+    found = statements([passage(text, start=100)])
+    assert [each.text for each in found] == [
+        "Basic | Trade", "Price per year | 96 EUR", "Inspection | every 24 months", "That is all.",
+    ]  # fmt: skip
+    assert [each.header for each in found] == [None, (100, 113), (100, 113), None]
+    assert [each.is_row for each in found] == [True, True, True, False]
+
+
+def test_pairs_are_of_terms_that_stand_together() -> None:
+    (statement,) = statements([passage("The notice period is four weeks.")])
+    assert statement.pairs == {("notic", "period"), ("period", "four"), ("four", "week")}
+
+
+def test_fenced_code_is_no_statement_even_if_the_passage_begins_or_ends_inside_it() -> None:
+    whole = "The rate is 9 percent.\n\n```python\nrate = 9  # percent\n```\n\nIt falls in May.\n"
+    for text in (whole, whole[whole.index("rate =") :], whole[: whole.index("percent\n```") + 7]):
+        assert not any("rate = 9" in each.text for each in statements([passage(text)])), text
+    assert [each.text for each in statements([passage(whole)])] == [
+        "The rate is 9 percent.",
+        "It falls in May.",
+    ]

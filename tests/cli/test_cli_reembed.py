@@ -17,8 +17,8 @@ def test_another_model_takes_the_place_of_the_old_one(run):
     assert result.exit_code == 0
     embedded, index = result.stdout.splitlines()
     assert embedded.startswith("Embedded 3 documents anew (")
-    assert index == "The index is that of `other/model`, chunks of 160 tokens, 80 shared by neighbours"
-    assert index_of(run) == ("other/model", 160, 80)
+    assert index == "The index is that of `other/model`, chunks of 160 tokens, 40 shared by neighbours"
+    assert index_of(run) == ("other/model", 160, 40)
     assert run("search", "notice").exit_code == 0
     assert run("verify", "--deep").exit_code == 0
 

