@@ -14,7 +14,11 @@ from ragstack.chunking.seams import Seams
 from ragstack.chunking.structure import Section, Structure
 
 _SMALL_SHARE = 0.25
-"""A section with less than this share of a window's tokens does not stand alone if it can help it."""
+"""A section with less than this share of a window's tokens does not stand alone if it can help it.
+
+Measured on the 40 questions of `data/` (MiniLM, 160 / 40): mean reciprocal rank 0.652, 0.656 and 0.590 with
+shares of 0, 0.25 and 0.5, from 443, 415 and 377 chunks.
+"""
 
 
 @dataclass(frozen=True, slots=True)

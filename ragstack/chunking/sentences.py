@@ -25,9 +25,15 @@ _CASE_REACH = 150
 _OPENING = r"\"'“‘„«‹(\[{*_¿¡"
 _CLOSING = r"\"'”’»›)\]}*_"
 _LINE_BREAK = re.compile(r"[\n\r\f\u2028\u2029]\s*")
-_STOP = re.compile(rf"[.!?…‽؟।॥۔።]+[{_CLOSING}]*(?:\[\d{{1,3}}\])*\s+(?=[{_OPENING}]*(\S))")
-_FULL_WIDTH_STOP = re.compile(
-    r"[。！？｡．!?]+(?:(?<=[。！？｡])|(?<=．)(?!\d)|(?=[\u3040-\u30ff\u3400-\u9fff]))([」』）】》〉〕］｝”’\"')\]]*)\s*"
+_STOPS = ".!?…‽؟।॥۔።"
+_STOP = re.compile(
+    # Only at the first of several stops (the test stands behind it because that is searched faster).
+    rf"[{_STOPS}](?<![{_STOPS}]{{2}})[{_STOPS}]*+[{_CLOSING}]*+(?:\[\d{{1,3}}\])*+\s+(?=[{_OPENING}]*(\S))"
+)
+_WIDE_STOPS = "。！？｡．!?"
+_WIDE_STOP = re.compile(
+    rf"[{_WIDE_STOPS}](?<![{_WIDE_STOPS}]{{2}})[{_WIDE_STOPS}]*+"
+    r"(?:(?<=[。！？｡])|(?<=．)(?!\d)|(?=[\u3040-\u30ff\u3400-\u9fff]))([」』）】》〉〕］｝”’\"')\]]*)\s*"
 )
 _FIRST_OF_MARKERS = frozenset("-*+•‣◦▪●(#=|[0123456789abcdefghijklmnopqrstuvwxyz")
 _MARKER = re.compile(
@@ -172,7 +178,7 @@ def _after_stops(text: str, start: int, end: int) -> Iterator[int]:
         if _ends_sentence(text, match, start, end):
             yield match.end()
     if not text.isascii():
-        for match in _FULL_WIDTH_STOP.finditer(text, start, end):
+        for match in _WIDE_STOP.finditer(text, start, end):
             following = match.end()
             if following < end and not (match[1] and "\u3041" <= text[following] <= "\u309f"):
                 yield following

@@ -125,8 +125,8 @@ class Snapshot:
             .where(ChunkRow.id.in_(ids_in("wanted"))),
             bound,
         ).all()
-        texts = self._chunk_texts(bound)
         with decoding("the text of a chunk"):
+            texts = self._chunk_texts(bound)
             return {row.chunk_id: _stored_chunk(row, texts[row.chunk_id]) for row in rows}
 
     def _chunk_texts(self, bound: dict[str, str]) -> dict[int, str]:
@@ -155,7 +155,8 @@ class Snapshot:
     def read_text(self, document_id: int, start: int, end: int) -> str:
         """Exactly `text[start:end]` of the document."""
         blocks = self._blocks(document_id, start, end)
-        joined = "".join(row.text for row in blocks)
+        with decoding("the text of a document"):
+            joined = "".join(row.text for row in blocks)
         offset = blocks[0].start if blocks else 0
         return joined[start - offset : end - offset] if end > start else ""
 

@@ -119,6 +119,12 @@ def test_a_span_is_searched_by_itself():
     assert sentence_spans(text, 4, 5) == []
 
 
+@pytest.mark.parametrize("run", [".", "!", ". ", '."', "([", "\n", " ", "。", "- "])
+def test_a_hundred_thousand_marks_are_searched_in_one_pass(run):
+    text = "Before. " + run * 100_000 + " after. End."  # with a search from every mark on, this takes minutes
+    assert text[slice(*sentence_spans(text)[-1])] == "End."
+
+
 @pytest.mark.parametrize("text", ["", " ", "\n\n \t"])
 def test_blank_text_has_no_sentences(text):
     assert sentence_spans(text) == []

@@ -18,9 +18,11 @@ from ragstack.answering.evidence import lexical_relevance
 from ragstack.answering.prompt import LanguageModelFrame
 from ragstack.chunking.sentences import sentence_spans
 from ragstack.context.frames import PrintedFrame, PromptFrame
+from ragstack.context.ledger import close_ledger, open_ledger
 from ragstack.context.packing import Packing, pack
-from ragstack.context.readers import TokenCounter
+from ragstack.context.readers import ReaderModel, TokenCounter
 from ragstack.embedding.tokenizer import ModelTokenizer
+from ragstack.errors import BudgetError
 from ragstack.records import Hit, Passage
 
 QUESTION = "Which cat sat on the mat?"
@@ -180,3 +182,24 @@ def sentence_passage(case: Case, hit: Hit, start: int, end: int) -> Passage:
         headings=chunk.headings,
         location=case.world.locate(chunk.document_id, start, end),
     )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    case=cases(),
+    window=st.integers(min_value=60, max_value=300),
+    reserve=st.integers(min_value=0, max_value=40),
+)
+def test_the_whole_prompt_stays_within_what_the_ledger_allows(case: Case, window: int, reserve: int) -> None:
+    counter = WordCounter()
+    reader = ReaderModel("wren", window, counter, reserve=reserve, overhead=5)
+    try:
+        opened = open_ledger(reader, case.frame)
+    except BudgetError:
+        assert counter.count(case.frame.render([])) + 5 >= window - reserve
+        return
+    packing = pack(case.hits, opened.passage_budget, source=case.world, frame=case.frame, counter=counter)
+    ledger = close_ledger(opened, packing)
+    sent = counter.count(case.frame.render(packing.passages)) + 5
+    assert sent == ledger.prompt_tokens <= window - reserve
+    assert ledger.decisions == packing.decisions
