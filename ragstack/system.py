@@ -481,6 +481,7 @@ class RAGSystem:
         `budget` caps the passages directly. With `abstain` an answer without evidence is not given:
         `Answer.found` is false then. Raises BudgetError when the question alone does not fit.
         """
+        from ragstack.answering.evidence import lexical_relevance
         from ragstack.answering.extractive import answer_extractively
         from ragstack.context.frames import PrintedFrame
         from ragstack.context.ledger import close_ledger, explain, open_ledger
@@ -493,7 +494,14 @@ class RAGSystem:
             reader = extractive_reader(self.embedder.tokenizer, window or DEFAULT_WINDOW)
             frame = PrintedFrame(question)
             ledger = open_ledger(reader, frame, reserve=reserve, budget=budget)
-            packing = pack(hits, ledger.passage_budget, source=snapshot, frame=frame, counter=reader.counter)
+            packing = pack(
+                hits,
+                ledger.passage_budget,
+                source=snapshot,
+                frame=frame,
+                counter=reader.counter,
+                relevance=lexical_relevance(question),
+            )
             ledger = close_ledger(ledger, packing)
             answer = answer_extractively(
                 question, packing.passages, self.embedder, snapshot, question_vector=vector, abstain=abstain

@@ -53,9 +53,12 @@ def _generation_in(connection: Connection, state: str) -> IndexGeneration | None
     if row is None:
         return None
     with decoding("the description of a generation"):
+        fingerprint = Fingerprint(**json.loads(row.fingerprint))
+        if fingerprint.key != row.fingerprint_key:
+            raise ValueError("its fingerprint does not have its key")
         return IndexGeneration(
             id=row.id,
-            fingerprint=Fingerprint(**json.loads(row.fingerprint)),
+            fingerprint=fingerprint,
             settings=ChunkerSettings(
                 size=row.chunk_size,
                 overlap=row.overlap,

@@ -54,6 +54,7 @@ class Snapshot:
     connection: Connection
     index: VectorIndex | None
     _structures: dict[int, tuple[Element, ...]] = field(default_factory=dict, repr=False)
+    _documents: dict[int, DocumentInfo] = field(default_factory=dict, repr=False)
 
     # ------------------------------------------------------------------ searching
 
@@ -162,7 +163,9 @@ class Snapshot:
 
     def locate(self, document_id: int, start: int, end: int) -> Location:
         """Page (or the like) and original lines of a span."""
-        document = self.document_info(document_id)
+        if document_id not in self._documents:
+            self._documents[document_id] = self.document_info(document_id)
+        document = self._documents[document_id]
         first_line = last_line = None
         if document.lines_are_original:
             first_line = self._line_at(document_id, start)
