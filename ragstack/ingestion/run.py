@@ -91,7 +91,7 @@ class Ingest:
 
     def _survey(self, path: Path) -> Survey:
         """Make sure of the source first: a new one may take over documents that the survey must know of."""
-        if self.writer is not None and (path.exists() or path.is_symlink()):
+        if self.writer is not None and path.exists():
             with self.connect() as connection:
                 place, _ = place_at(connection, path)
             self.writer.ensure_source(place)
@@ -306,5 +306,5 @@ def _folders_first(paths: Iterable[Path]) -> list[Path]:
 
 
 def _resolve(path: Path) -> Path:
-    """The absolute path with links in its folders resolved; a link named itself stays one, to be refused."""
-    return path.parent.resolve() / path.name if path.is_symlink() else path.resolve()
+    """The absolute path without links: one that the user names is followed, unlike those inside a folder."""
+    return path.expanduser().resolve()

@@ -70,7 +70,7 @@ class Survey:
 
 def survey(connection: Connection | None, path: Path, excluded: Collection[Path]) -> Survey:
     """Walk the resolved `path` and put what is there beside what the store knows (nothing without one)."""
-    exists = path.exists() or path.is_symlink()
+    exists = path.exists()
     place, is_folder = place_at(connection, path)
     known: dict[str, KnownFile] = {}
     failures: dict[str, KnownFailure] = {}
@@ -97,7 +97,7 @@ def survey(connection: Connection | None, path: Path, excluded: Collection[Path]
 def place_at(connection: Connection | None, path: Path) -> tuple[Place, bool]:
     """Where `path` belongs, and whether it is a folder; a vanished path is what the store knows it as."""
     name = path.as_posix()
-    is_file = path.is_symlink() or (path.exists() and not path.is_dir())
+    is_file = path.exists() and not path.is_dir()
     if connection is None:
         if is_file:
             return Place(None, FILES, path.parent.as_posix(), path.name), False

@@ -213,6 +213,17 @@ def test_overlapping_roots_store_a_file_once(rag: RAGSystem, folder: Path) -> No
     assert [source.root for source in rag.sources()] == [folder.as_posix()]
 
 
+def test_a_named_link_to_a_folder_and_a_home_path_are_followed(
+    rag: RAGSystem, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder.parent / "link").symlink_to(folder, target_is_directory=True)
+    rag.ingest(folder.parent / "link")
+    monkeypatch.setenv("HOME", folder.parent.as_posix())
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))
+    assert rag.ingest("~/notes").unchanged == 4
+    assert [source.root for source in rag.sources()] == [folder.as_posix()]
+
+
 def test_a_single_file_prunes_only_itself(rag: RAGSystem, folder: Path) -> None:
     rag.ingest([folder / "a.md", folder / "b.txt"])
     (folder / "b.txt").unlink()
