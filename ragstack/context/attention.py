@@ -71,6 +71,7 @@ class ContextAnalyzer:
         window_size: int = 512,
         block_size: int = 64,
         stride: int = 4,
+        causal: bool = False,
     ) -> dict[str, Any]:
         """Costs of one attention layer over `seq_len` tokens of `d_model` dimensions.
 
@@ -82,12 +83,13 @@ class ContextAnalyzer:
         says so for every key.
 
         `window_size` is the sliding window, `block_size` and `stride` those of block-sparse and dilated
-        attention, as in the methods of those names.
+        attention, and `causal` whether these read only what is before a token, as in the methods of those
+        names.
         """
         if min(seq_len, d_model) < 1:
             raise UsageError("attention needs at least one token of one dimension")
         chosen = _pattern(pattern)
-        pairs = _pairs(chosen, seq_len, window_size, block_size, stride)
+        pairs = _pairs(chosen, seq_len, window_size, block_size, stride, causal=causal)
         rows = min(QUERY_BLOCK, seq_len)
         return {
             "time_complexity": seq_len**2 * d_model,
@@ -119,8 +121,8 @@ class ContextAnalyzer:
         reads every j with |i - j| <= window_size // 2. `causal`: the last `window_size` tokens up to and
         with i itself, as in Mistral.
 
-        Exact, in O(n w) time and, beyond input and output, O((w + 256) * 256) memory: blocks of queries are
-        scored against the keys that their windows touch.
+        Exact, in O(n w) time and, beyond input and output, O((w + 256) * 256) memory for each head: blocks of
+        queries are scored against the keys that their windows touch.
         """
         before, after = (window_size - 1, 0) if causal else (window_size // 2, window_size // 2)
         if window_size < 1:
@@ -186,17 +188,37 @@ def _pattern(name: AttentionPattern | str) -> AttentionPattern:
         raise UsageError(f"`{name}` is no pattern of attention", hint=f"use one of {known}") from error
 
 
-def _pairs(pattern: AttentionPattern, tokens: int, window: int, block: int, stride: int) -> int:
-    """How many pairs a pattern computes for each head; blocks count whole, but for the last."""
+def _pairs(
+    pattern: AttentionPattern, tokens: int, window: int, block: int, stride: int, *, causal: bool
+) -> int:
+    """How many pairs a pattern lets through for each head."""
     if pattern is AttentionPattern.FULL:
         return tokens * tokens
     if pattern is AttentionPattern.CAUSAL:
         return tokens * (tokens + 1) // 2
+    if pattern is AttentionPattern.SLIDING_WINDOW and causal:
+        seen = min(window, tokens)
+        return seen * (seen + 1) // 2 + (tokens - seen) * seen
     if pattern is AttentionPattern.SLIDING_WINDOW:
         half = min(window // 2, tokens - 1)
         return tokens * (2 * half + 1) - half * (half + 1)
-    sparse = _Blocks(block, 1, 1, stride if pattern is AttentionPattern.DILATED else None, causal=False)
-    return sum((rows.stop - rows.start) * len(keys) for rows, keys, _ in sparse.blocks(tokens))
+    reach = stride if pattern is AttentionPattern.DILATED else None
+    return _block_pairs(_Blocks(block, 1, 1, reach, causal), tokens)
+
+
+def _block_pairs(pattern: _Blocks, tokens: int) -> int:
+    """Pairs of a block pattern, counted block by block without listing them; the last block may be short."""
+    blocks = -(-tokens // pattern.size)
+    missing = blocks * pattern.size - tokens
+    total = 0
+    for block in range(blocks):
+        rows = pattern.size - (missing if block == blocks - 1 else 0)
+        keys = pattern.size * pattern.neighbours(block, blocks)
+        if pattern.causal:
+            total += rows * (keys - pattern.size) + rows * (rows + 1) // 2
+        else:
+            total += rows * (keys - (missing if pattern.reads(block, blocks - 1) else 0))
+    return total
 
 
 # ---------------------------------------------------------------- blockwise attention
@@ -227,6 +249,28 @@ class _Blocks:
     global_blocks: int
     stride: int | None
     causal: bool
+
+    def reads(self, block: int, other: int) -> bool:
+        """Whether one block of queries reads another block of keys."""
+        if self.causal and other > block:
+            return False
+        if abs(block - other) <= self.local or min(block, other) < self.global_blocks:
+            return True
+        return self.stride is not None and (block - other) % self.stride == 0
+
+    def neighbours(self, block: int, blocks: int) -> int:
+        """How many of so many blocks one block of queries reads, as `block_neighbours` lists them."""
+        stop = block + 1 if self.causal else blocks
+        if block < self.global_blocks:
+            return stop
+        low, high = max(0, block - self.local), min(stop, block + self.local + 1)
+        first = min(self.global_blocks, low)
+        count = high - low + first
+        if self.stride is not None:
+            rest = block % self.stride
+            for start, end in ((first, low), (high, stop)):
+                count += (end - 1 - rest) // self.stride - (start - 1 - rest) // self.stride
+        return count
 
     def blocks(self, tokens: int) -> Iterator[tuple[slice, NDArray[np.int64], NDArray[np.bool_] | None]]:
         """Blocks of queries and the keys that they read; causal ones with what lies before each query."""

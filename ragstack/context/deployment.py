@@ -5,9 +5,11 @@ A deployment is chosen by the user or read from a server; nothing here computes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from ragstack.context.architectures.description import Architecture
 from ragstack.context.architectures.quantization import cache_type, storage_type
 from ragstack.errors import UsageError
 
@@ -35,6 +37,34 @@ class Device(StrEnum):
     CPU = "cpu"
     GPU = "gpu"
 
+
+class Regime(StrEnum):
+    """The four ways in which attention takes memory, as a user names them."""
+
+    EAGER = "eager"  # all scores of the whole prompt: n^2 for each head
+    EAGER_CHUNKED = "eager-chunked"  # all scores of one step at a time
+    FUSED_MASK = "fused-mask"  # no scores, but a mask of n^2, whatever the number of heads
+    FUSED = "fused"  # neither
+
+
+_KERNELS = {
+    Regime.EAGER: AttentionKernel.EAGER,
+    Regime.EAGER_CHUNKED: AttentionKernel.EAGER,
+    Regime.FUSED_MASK: AttentionKernel.FUSED_MASK,
+    Regime.FUSED: AttentionKernel.FUSED,
+}
+
+# What `--cache-type-k` of llama.cpp, `--kv-cache-dtype` of vLLM and a DynamicCache of transformers take.
+_LLAMA_CPP_CACHES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+_ENGINE_CACHES: Mapping[Engine, tuple[str, ...]] = {
+    Engine.LLAMA_CPP: _LLAMA_CPP_CACHES,
+    Engine.OLLAMA: _LLAMA_CPP_CACHES,
+    Engine.VLLM: ("f16", "bf16", "fp8", "int8"),
+    Engine.TRANSFORMERS: ("f32", "f16", "bf16"),
+}
+
+# Tokens of one step of a prompt that transformers is told to read in steps.
+CHUNK = 512
 
 # Tokens of one physical prefill step where the user sets none: llama.cpp `n_ubatch`, vLLM
 # `max_num_batched_tokens` of its API server. transformers takes a prompt whole.
@@ -133,3 +163,64 @@ def deployment_for(
         chunk=_USUAL_CHUNKS.get(engine),
         device=device,
     )
+
+
+def planned_deployment(
+    engine: Engine | str,
+    *,
+    regime: Regime = Regime.FUSED,
+    cache_type: str | None = None,
+    parallel: int = 1,
+    activation_type: str | None = None,
+    device: Device = Device.GPU,
+) -> Deployment:
+    """The usual settings of `engine`, with what a user sets; `cache_type` may be two, as in `q8_0/f16`.
+
+    llama.cpp and Ollama always read a prompt in steps, so that `eager` means the same as `eager-chunked`
+    there; transformers caches what it computes, so that a cache type is also the type it computes in.
+    Raises UsageError for what the engine cannot do.
+    """
+    plain = deployment_for(engine, activation_type=activation_type, device=device)
+    if plain.engine is Engine.VLLM and regime is not Regime.FUSED:
+        raise UsageError("vllm has fused attention alone", hint="leave `--attention` out, or use `fused`")
+    if cache_type is not None:
+        plain = _with_cache(plain, cache_type)
+    chunk = plain.chunk
+    if plain.engine is Engine.TRANSFORMERS and regime is Regime.EAGER_CHUNKED:
+        chunk = CHUNK
+    return replace(plain, attention=_KERNELS[regime], chunk=chunk, parallel=parallel)
+
+
+def _with_cache(plain: Deployment, name: str) -> Deployment:
+    cached = plain.with_cache_type(name)
+    taken = _ENGINE_CACHES[plain.engine]
+    for kind in (cached.key_type, cached.value_type):
+        if kind not in taken:
+            raise UsageError(
+                f"{plain.engine} keeps no cache of type {kind}", hint=f"use one of {', '.join(taken)}"
+            )
+    if plain.engine is not Engine.TRANSFORMERS:
+        return cached
+    if cached.key_type != cached.value_type:
+        raise UsageError("transformers caches keys and values in one type", hint="give `--kv-type` one type")
+    return replace(cached, activation_type=cached.key_type)
+
+
+def regime_of(deployment: Deployment) -> str:
+    """The deployment's attention in words: `fused`, `eager in steps of 512 tokens`."""
+    if deployment.attention is AttentionKernel.EAGER and deployment.chunk is not None:
+        return f"eager in steps of {deployment.chunk:,} tokens"
+    return str(deployment.attention)
+
+
+def usual_engine(architecture: Architecture) -> tuple[Engine, str]:
+    """The engine that is likely to run the model, and why."""
+    if architecture.server in ("llama.cpp", "ollama", "vllm"):
+        return Engine(architecture.server), "the server's own"
+    if architecture.server:
+        return Engine.VLLM, "assumed of an OpenAI-compatible server"
+    if architecture.source.endswith("config.json") and not architecture.source.startswith("https://"):
+        return Engine.TRANSFORMERS, "usual for a config.json"
+    if architecture.source.endswith(".gguf"):
+        return Engine.LLAMA_CPP, "usual for a GGUF file"
+    return Engine.LLAMA_CPP, "usual for a model known by name"

@@ -9,8 +9,10 @@ from __future__ import annotations
 import ctypes
 import importlib
 import math
+import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ragstack.context.deployment import Device
+from ragstack.context.gpus import published_gpu
 from ragstack.context.latency import Speed
 from ragstack.errors import UsageError
 
@@ -44,11 +47,12 @@ _UNITS = {
 
 @dataclass(frozen=True, slots=True)
 class AvailableMemory:
-    """Bytes that a model may take on `device`, and why it is that many."""
+    """Bytes that a model may take on `device`, and why it is that many; `name` is a GPU's, where known."""
 
     bytes: int
     device: Device
     reason: str
+    name: str = ""
 
 
 def parse_memory(text: str) -> int:
@@ -76,7 +80,8 @@ def available_memory(override: str | None = None, *, device: Device | None = Non
     freest = max(gpus, key=lambda memory: memory.bytes, default=None)
     if override is not None:
         chosen = device or (Device.GPU if freest else Device.CPU)
-        return AvailableMemory(parse_memory(override), chosen, f"given: {override}")
+        name = freest.name if freest and chosen is Device.GPU else ""
+        return AvailableMemory(parse_memory(override), chosen, f"given: {override}", name)
     return freest or host_memory()
 
 
@@ -177,7 +182,8 @@ def _torch_memory() -> tuple[AvailableMemory, ...]:
     for index in range(torch.cuda.device_count()):
         free, _ = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
-        found.append(AvailableMemory(int(free), Device.GPU, f"free on GPU {index} ({name}), by torch"))
+        reason = f"free on GPU {index} ({name}), by torch"
+        found.append(AvailableMemory(int(free), Device.GPU, reason, name))
     return tuple(found)
 
 
@@ -231,10 +237,83 @@ def _nvml_device(nvml: Any, index: int) -> AvailableMemory | None:
         return None
     nvml.nvmlDeviceGetName(device, name, ctypes.c_uint(len(name)))
     label = name.value.decode("utf-8", "replace")
-    return AvailableMemory(int(memory.free), Device.GPU, f"free on GPU {index} ({label}), by NVML")
+    return AvailableMemory(int(memory.free), Device.GPU, f"free on GPU {index} ({label}), by NVML", label)
 
 
 # ----------------------------------------------------------------------------- speed
+
+# Floating-point operations of one core in one cycle, float32: two fused multiply-adds of 8 numbers each
+# (AVX2, and AVX-512 where a core has no second unit for it), of 4 (NEON, or SSE without the fusion).
+_OPERATIONS_PER_CYCLE = {"avx2": 32, "asimd": 16, "sse2": 8}
+_COPIED = 32 * MIB
+
+
+def machine_speed(memory: AvailableMemory) -> Speed | None:
+    """The speed of what `memory` lies on; None for a GPU that is not known.
+
+    Of a GPU the published peaks, by the name that the driver gives it. Of the host the bandwidth is measured
+    by a copy of 32 MiB, shared out to the processors, and the arithmetic is what the processors' clock and
+    vector units could reach: a tenth of a second. Where the system does not tell those, and in
+    `measure_speed`, both are measured, which takes longer and needs numpy.
+    """
+    if memory.device is Device.GPU:
+        published = published_gpu(memory.name)
+        return published.speed if published else None
+    peak = processor_peak()
+    if peak is None:
+        return measure_speed()
+    flops, reason = peak
+    bandwidth = _copy_bandwidth()
+    reason = f"{reason}; {bandwidth / 1e9:.0f} GB/s measured by copying"
+    return Speed(flops, bandwidth, reason, bandwidth_efficiency=1.0)
+
+
+def processor_peak(root: Path = Path("/")) -> tuple[float, str] | None:
+    """FLOP/s (float32) that the processors could reach, from Linux' description of them, with the reason.
+
+    Cores that this process may use, times clock, times operations per cycle of the widest vector unit; None
+    where the system does not say.
+    """
+    try:
+        text = (root / "proc/cpuinfo").read_text()
+    except OSError:
+        return None
+    clock = re.search(r"^cpu MHz\s*:\s*([\d.]+)", text, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    known = set(flags.group(1).split()) if flags else set()
+    unit = next((name for name in _OPERATIONS_PER_CYCLE if name in known), None)
+    if clock is None or unit is None:
+        return None
+    cores, megahertz = usable_processors(), float(clock.group(1))
+    flops = cores * megahertz * 1e6 * _OPERATIONS_PER_CYCLE[unit]
+    parts = f"{cores} cores x {megahertz / 1e3:.2f} GHz x {_OPERATIONS_PER_CYCLE[unit]} ({unit})"
+    return flops, f"{flops / 1e9:.0f} GFLOP/s, assumed: {parts}"
+
+
+def usable_processors() -> int:
+    """Processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _copy_bandwidth(copied: int = _COPIED, rounds: int = 2) -> float:
+    """Bytes a second read and written while all usable processors copy their share of `copied` bytes.
+
+    `ctypes.memmove` lets other threads run, so no library is needed. The best of `rounds` counts.
+    """
+    workers = min(usable_processors(), 8)
+    share = copied // workers
+    pairs = [(ctypes.create_string_buffer(share), ctypes.create_string_buffer(share)) for _ in range(workers)]
+
+    def copy_all() -> None:
+        threads = [threading.Thread(target=ctypes.memmove, args=(*pair, share)) for pair in pairs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return 2 * share * workers / _best_seconds(copy_all, rounds)
 
 
 def measure_speed(*, size: int = 1_024, copied: int = 64 * MIB, rounds: int = 3) -> Speed:

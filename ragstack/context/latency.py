@@ -9,6 +9,7 @@ N = active weights inside the layers.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ragstack.context.architectures.description import Architecture, Layer
@@ -45,6 +46,22 @@ class Speed:
         """The roofline: whichever of arithmetic and traffic takes longer."""
         compute = operations / (self.flops * self.compute_efficiency)
         return max(compute, traffic / (self.bandwidth * self.bandwidth_efficiency))
+
+
+_SECONDS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0}
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds of a duration such as `5s`, `500ms`, `2min` or `5`.
+
+    Raises UsageError for anything else, and for none at all.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    unit = _SECONDS.get(match.group(2).lower()) if match else None
+    seconds = float(match.group(1)) * unit if match and unit else 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"`{text}` is no length of time", hint="write it like `5s`, `500ms` or `2min`")
+    return seconds
 
 
 # ------------------------------------------------------------------------ operations

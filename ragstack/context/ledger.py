@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ragstack.context.packing import Packing
 
 SAFETY_MARGIN = 0.10
-"""Share of the prompt kept free when another tokenizer stands in for the reader's. Onyx keeps 5 %, RAGFlow
-3 % to 5 % even with a tokenizer of the reader's family; a stand-in deserves no less than twice that."""
+"""Share of the prompt kept free when the reader's tokenizer is unknown. Onyx keeps 5 %, RAGFlow 3 % to 5 %
+even with a tokenizer of the reader's family; a stand-in deserves no less than twice that. What the estimate
+in its place misses is measured at `counting.EstimatedCounter`."""
 
 
 class Limit(StrEnum):
@@ -71,6 +72,18 @@ def open_ledger(
 
     Raises `UsageError` for a negative reserve or a budget below 1, `BudgetError` when nothing is left.
     """
+    return checked(draft_ledger(reader, frame, limits=limits, reserve=reserve, budget=budget))
+
+
+def draft_ledger(
+    reader: ReaderModel,
+    frame: PromptFrame,
+    *,
+    limits: Sequence[LedgerTerm] = (),
+    reserve: int | None = None,
+    budget: int | None = None,
+) -> Ledger:
+    """Like `open_ledger`, for looking at the numbers: `passage_budget` may be 0 or less."""
     kept = reader.reserve if reserve is None else reserve
     if kept < 0:
         raise UsageError(f"the reserve is {kept:,} tokens", hint="give `--reserve` 0 or more")
@@ -84,7 +97,7 @@ def open_ledger(
     if budget is not None:
         reason = f"passages capped at {budget:,}, after {charged:,} of charges"
         bounds.append(LedgerTerm(Limit.BUDGET, charged + budget, reason))
-    ledger = Ledger(
+    return Ledger(
         reader=reader.name,
         limits=tuple(bounds),
         charges=tuple(charges),
@@ -93,7 +106,6 @@ def open_ledger(
         passage_tokens=0,
         notes=_notes(reader),
     )
-    return _checked(ledger, charged)
 
 
 def close_ledger(ledger: Ledger, packing: Packing) -> Ledger:
@@ -127,7 +139,9 @@ def explain(ledger: Ledger) -> tuple[str, str]:
 
 def _window_limit(reader: ReaderModel, reserve: int) -> LedgerTerm:
     tokens = reader.window - reserve
-    return LedgerTerm(Limit.WINDOW, tokens, f"{reader.window:,} of {reader.name} - {reserve:,} reserve")
+    whose = f", {reader.window_reason}" if reader.window_reason else ""
+    reason = f"{reader.window:,} of {reader.name}{whose} - {reserve:,} reserve"
+    return LedgerTerm(Limit.WINDOW, tokens, reason)
 
 
 def _frame_charges(reader: ReaderModel, frame: PromptFrame) -> list[LedgerTerm]:
@@ -152,14 +166,16 @@ def _safety_margin(prompt: int) -> LedgerTerm:
 
 def _notes(reader: ReaderModel) -> tuple[str, ...]:
     if reader.generates:
-        return ()
+        return reader.notes
     return ("no language model runs, so neither memory nor latency limits the prompt",)
 
 
-def _checked(ledger: Ledger, charged: int) -> Ledger:
+def checked(ledger: Ledger) -> Ledger:
+    """The ledger, or BudgetError saying which limit leaves nothing for passages and what to do about it."""
     if ledger.passage_budget > 0:
         return ledger
     binding = ledger.binding
+    charged = sum(charge.tokens for charge in ledger.charges)
     needs = f"the question and its frame need {charged:,} tokens"
     cause = "too slow" if binding.name == Limit.LATENCY else "no room"
     raise BudgetError(

@@ -32,7 +32,8 @@ class ReaderModel:
     `counter_is_own` is false when the reader's tokenizer is unknown and `counter` stands in for it: the
     ledger then takes a safety margin off. `reserve` is kept for the answer unless the caller says otherwise.
     `overhead` is what the reader puts round every prompt (special tokens, the roles of a chat template).
-    `generates` is false for the extractive answerer, which runs no language model.
+    `generates` is false for the extractive answerer, which runs no language model. `window_reason` says whose
+    word the window is, `notes` what else a user should know of the numbers.
     """
 
     name: str
@@ -42,6 +43,8 @@ class ReaderModel:
     reserve: int = 0
     overhead: int = 0
     generates: bool = True
+    window_reason: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def extractive_reader(counter: TokenCounter, window: int = DEFAULT_WINDOW) -> ReaderModel:

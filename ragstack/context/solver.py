@@ -131,7 +131,8 @@ def prompt_limits(
     ceiling = architecture.window or LARGEST_WINDOW
     if memory is not None:
         fit = largest_within_memory(architecture, deployment, memory, ceiling=ceiling)
-        terms.append(LedgerTerm("memory", fit.tokens - reserve, f"{fit.reason} - {reserve:,} reserve"))
+        left = max(0, fit.tokens - reserve)
+        terms.append(LedgerTerm("memory", left, f"{fit.reason} - {reserve:,} reserve"))
     if prefill is not None and seconds is not None:
         fit = largest_within_latency(prefill, seconds, ceiling=ceiling)
         terms.append(LedgerTerm("latency", fit.tokens, fit.reason))

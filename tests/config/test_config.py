@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragstack import config
+from ragstack.chunking.settings import check_settings
 from ragstack.config import Origin, Setting, load_settings, locate_store
-from ragstack.errors import ConfigurationError
+from ragstack.errors import ConfigurationError, UsageError
+from ragstack.records import ChunkerSettings
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def test_an_empty_environment_variable_counts_as_unset(load, blank):
 
 @given(st.integers(1, 5_000))
 def test_the_default_overlap_always_fits_the_chunk_size(chunk_size):
-    assert 0 <= config.default_overlap(chunk_size) < chunk_size
+    assert 0 <= config.default_overlap(chunk_size) <= config.largest_overlap(chunk_size) < chunk_size
     assert config.default_overlap(config.DEFAULT_CHUNK_SIZE) == config.DEFAULT_OVERLAP
 
 
@@ -100,12 +102,16 @@ def test_a_small_chunk_size_brings_its_own_overlap(load):
     assert (settings.overlap.value, settings.overlap.origin) == (20, Origin.DEFAULT)
 
 
-def test_an_overlap_as_large_as_the_chunk_is_refused_naming_both_sources(load):
+def test_an_overlap_of_over_half_the_chunk_is_refused_naming_both_sources(load):
+    """As by the chunker, but before anything is opened."""
     with pytest.raises(ConfigurationError) as caught:
-        load({"overlap": 90}, {"RAGSTACK_CHUNK_SIZE": "90"})
+        load({"overlap": 46}, {"RAGSTACK_CHUNK_SIZE": "90"})
     assert "flag `--overlap`" in caught.value.message
     assert "`RAGSTACK_CHUNK_SIZE`" in caught.value.message
-    assert caught.value.hint
+    with pytest.raises(UsageError) as later:
+        check_settings(ChunkerSettings(size=90, overlap=46), max_tokens=256, overhead=2)
+    assert caught.value.hint == later.value.hint == "choose an overlap from 0 to 45, half of the chunk size"
+    assert load({"overlap": 45}, {"RAGSTACK_CHUNK_SIZE": "90"}).overlap.value == 45
 
 
 # --------------------------------------------------------------------------- offline
@@ -294,3 +300,33 @@ def test_importing_settings_loads_neither_platformdirs_nor_anything_heavy():
 
 def test_a_path_object_and_its_text_name_the_same_store(load, project):
     assert load({"store": Path("s")}).store == load({"store": "s"}).store
+
+
+# ------------------------------------------------------------------------- the reader
+
+
+def test_a_project_file_may_limit_the_prompt_but_not_choose_who_reads_it(load):
+    settings = load(beside_store="reader = 'http://elsewhere'\nmemory = '4GB'\nlatency = '2s'")
+    (warning,) = settings.warnings
+    assert "`reader`" in warning
+    assert settings.reader.value is None
+    assert (settings.memory.value, settings.latency.value) == ("4GB", "2s")
+
+
+def test_the_default_window_is_not_asked_of_a_model_that_has_its_own(load):
+    assert load().reader_demands()["window"] == config.DEFAULT_WINDOW
+    assert load({"reader": "gpt2"}).reader_demands() == {
+        "reader": "gpt2",
+        "window": None,
+        "memory": None,
+        "latency": None,
+    }
+    assert load({"reader": "gpt2", "window": 512}).reader_demands()["window"] == 512
+
+
+def test_without_a_reader_only_a_flag_asks_for_memory_or_latency(load):
+    quiet = load({}, {"RAGSTACK_MEMORY": "8GB"}, user="latency = '5s'").reader_demands()
+    assert (quiet["memory"], quiet["latency"]) == (None, None)
+    assert load({"memory": "8GB"}).reader_demands()["memory"] == "8GB"
+    named = load({"reader": "gpt2"}, {"RAGSTACK_MEMORY": "8GB"}).reader_demands()
+    assert named["memory"] == "8GB"

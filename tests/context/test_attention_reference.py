@@ -135,6 +135,41 @@ def test_a_long_sequence_takes_memory_in_proportion_to_its_length():
     assert long.nbytes <= peaks[1] < long.nbytes + 8 * 2**20
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_longest_sequence_is_right_wherever_one_looks(causal):
+    """The reference does not fit 65,536 tokens, but it fits the keys that some of its rows read."""
+    tokens, window, rows = 65_536, 512, 64
+    x = hidden_states(tokens, 64)
+    found = ContextAnalyzer().sliding_window_attention(x, window, causal=causal)
+    for start in (0, 255, 30_001, tokens - rows):
+        first, last = max(0, start - window), min(tokens, start + rows + window)
+        expected = reference(x[first:last], band(last - first, window, causal=causal))
+        np.testing.assert_allclose(
+            found[start : start + rows],
+            expected[start - first : start - first + rows],
+            **TOLERANCE[np.float32],
+        )
+
+
+def test_a_sequence_of_thousands_equals_the_reference_whole():
+    x = hidden_states(4_096, 64)
+    for causal in (False, True):
+        found = ContextAnalyzer().sliding_window_attention(x, 512, causal=causal)
+        np.testing.assert_allclose(
+            found, reference(x, band(4_096, 512, causal=causal)), **TOLERANCE[np.float32]
+        )
+
+
+def test_a_tensor_of_torch_is_taken_as_hidden_states():
+    import torch
+
+    x = hidden_states(40, 16)
+    analyzer = ContextAnalyzer(heads=2)
+    np.testing.assert_array_equal(
+        analyzer.sliding_window_attention(torch.from_numpy(x), 8), analyzer.sliding_window_attention(x, 8)
+    )
+
+
 def test_block_sparse_attention_takes_memory_in_proportion_too():
     analyzer = ContextAnalyzer()
     peaks = [
@@ -175,6 +210,49 @@ def test_pairs_are_those_that_the_masks_let_through(tokens):
     blocks = {"local": 1, "global_blocks": 1, "causal": False}
     assert pairs("block-sparse") == block_mask(tokens, 16, stride=None, **blocks).sum()
     assert pairs("dilated") == block_mask(tokens, 16, stride=3, **blocks).sum()
+
+
+@pytest.mark.parametrize("tokens", [1, 5, 64, 130, 257])
+def test_causal_pairs_are_those_that_the_causal_masks_let_through(tokens):
+    analyzer = ContextAnalyzer()
+
+    def pairs(pattern):
+        return analyzer.attention_complexity(
+            tokens, 8, pattern=pattern, window_size=20, block_size=16, stride=3, causal=True
+        )["pairs"]
+
+    assert pairs("sliding window") == band(tokens, 20, causal=True).sum()
+    blocks = {"local": 1, "global_blocks": 1, "causal": True}
+    assert pairs("block-sparse") == block_mask(tokens, 16, stride=None, **blocks).sum()
+    assert pairs("dilated") == block_mask(tokens, 16, stride=3, **blocks).sum()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    tokens=st.integers(1, 300),
+    block=st.integers(1, 60),
+    stride=st.integers(1, 6),
+    dilated=st.booleans(),
+    causal=st.booleans(),
+)
+def test_any_block_pattern_is_counted_as_its_mask_is(tokens, block, stride, dilated, causal):
+    costs = ContextAnalyzer().attention_complexity(
+        tokens,
+        8,
+        pattern="dilated" if dilated else "block-sparse",
+        block_size=block,
+        stride=stride,
+        causal=causal,
+    )
+    mask = block_mask(
+        tokens, block, local=1, global_blocks=1, stride=stride if dilated else None, causal=causal
+    )
+    assert costs["pairs"] == mask.sum()
+
+
+def test_pairs_of_a_million_tokens_are_counted_and_not_listed():
+    peak = peak_of(lambda: ContextAnalyzer().attention_complexity(2**20, 64, pattern="dilated"))
+    assert peak < 2**20
 
 
 def test_neighbours_are_in_order_and_include_the_block_itself():

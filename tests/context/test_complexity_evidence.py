@@ -22,7 +22,7 @@ from ragstack.context.buffers import (
     llama_cpp_output_buffer,
     ollama_partial_offload_buffer,
 )
-from ragstack.context.cache import bytes_per_token, cache_bytes, layer_cells, state_bytes
+from ragstack.context.cache import bytes_per_token, cache_bytes, cell_bytes, layer_cells, state_bytes
 from ragstack.context.complexity import logits_bytes
 from ragstack.context.deployment import AttentionKernel, Deployment, Device, Engine
 from ragstack.context.latency import (
@@ -173,6 +173,7 @@ PRINTED = (
     Printed(2, "host, 512", "9.01", MIB, host(LLAMA_8B, 512), LOG),
     Printed(2, "output, one sequence", "0.49", MIB, output(LLAMA_8B, 1), LOG),
     Printed(3, "cache, 8,192", "1024.00", MIB, kv(LLAMA_8B, EAGER, 8_192), LOG),
+    Printed(3, "keys of it", "512.00", MIB, lambda: keys_alone(LLAMA_8B, "f16", 8_192), LOG),
     Printed(3, "compute, 8,192", "560.00", MIB, compute(LLAMA_8B, EAGER, 8_192), LOG),
     Printed(3, "host, 8,192", "24.01", MIB, host(LLAMA_8B, 8_192), LOG),
     Printed(3, "output, 4 sequences with embeddings", "2.02", MIB, output(LLAMA_8B, 4, embeddings=True), LOG),
@@ -203,6 +204,7 @@ PRINTED = (
     Printed(9, "Qwen2-0.5B, 32,768", "384.00", MIB, kv(QWEN2_SMALL, FUSED, 32_768), LOG),
     Printed(9, "compute", "298.50", MIB, compute(QWEN2_SMALL, FUSED, 32_768), LOG),
     Printed(10, "Qwen3-14B q8_0, 32,768", "2720.00", MIB, kv(QWEN3_14B, typed("q8_0"), 32_768), LOG),
+    Printed(10, "keys of it", "1360.00", MIB, lambda: keys_alone(QWEN3_14B, "q8_0", 32_768), LOG),
     Printed(10, "compute", "306.75", MIB, compute(QWEN3_14B, FUSED, 32_768), LOG),
     Printed(10, "host", "74.01", MIB, host(QWEN3_14B, 32_768), LOG),
     Printed(11, "Qwen3-235B f16, 32,768", "6016.00", MIB, kv(QWEN3_235B, FUSED, 32_768), "ik_llama.cpp#370"),
@@ -211,6 +213,7 @@ PRINTED = (
     Printed(12, "K q8_0, 182,016", "8876.39", MIB, lambda: keys_alone(QWEN3_235B, "q8_0", 182_016), LOG),
     Printed(12, "V f16, 182,016", "16708.50", MIB, lambda: keys_alone(QWEN3_235B, "f16", 182_016), LOG),
     Printed(12, "both", "25584.89", MIB, kv(QWEN3_235B, typed("q8_0/f16"), 182_016), LOG),
+    Printed(13, "the formula's value", "304.75", MIB, compute(QWEN3_235B, FUSED, 32_768), "the same formula"),
     Printed(14, "Granite-8B-code, 8,192", "1152.00", MIB, kv(model(*full(36, 8, 128)), FUSED, 8_192), LOG),
     Printed(15, "DeepSeek-V3, bytes a token", "70272", 1, per_token(DEEPSEEK), "ik_llama.cpp#235"),
     Printed(15, "f16, 32,768", "2196.00", MIB, kv(DEEPSEEK, FUSED, 32_768), "ik_llama.cpp#235"),
@@ -325,12 +328,21 @@ PRINTED = (
     Printed(
         28, "Laguna q4_0, full, 1M", "13824.00", MIB, lambda: by_kind(LAGUNA, typed("q4_0"), 2**20, None), LOG
     ),
+    Printed(
+        28,
+        "bytes of a cell of one layer",
+        "1152",
+        1,
+        lambda: float(cell_bytes(LAGUNA.layers[0], typed("q4_0"))),
+        LOG,
+    ),
     Printed(28, "sliding", "40.50", MIB, lambda: by_kind(LAGUNA, typed("q4_0"), 2**20, 512), LOG),
     Printed(29, "Qwen3.6-27B, bytes a token", "65536", 1, per_token(QWEN36_27B), "LM Studio #1862"),
     Printed(29, "262,144", "16384.00", MIB, kv(QWEN36_27B, FUSED, 262_144), LOG),
     Printed(29, "q8_0", "8704.00", MIB, kv(QWEN36_27B, typed("q8_0"), 262_144), LOG),
     Printed(29, "K q8_0, V q4_0", "6656.00", MIB, kv(QWEN36_27B, typed("q8_0/q4_0"), 262_144), LOG),
     Printed(30, "state", "149.62", MIB, state(QWEN36_27B), LOG),
+    Printed(30, "recurrence alone", "144.00", MIB, lambda: 48 * 4 * 128 * 6_144, LOG),
     Printed(30, "convolution alone", "5.62", MIB, lambda: 48 * 4 * 3 * (6_144 + 2 * 16 * 128), LOG),
     Printed(30, "4 sequences", "598.50", MIB, state(QWEN36_27B, 4), LOG),
     Printed(30, "3 sequences", "448.88", MIB, state(QWEN36_27B, 3), LOG),
@@ -348,6 +360,17 @@ PRINTED = (
         MIB,
         kv(known("Mistral-7B-v0.1"), Deployment(engine=Engine.TRANSFORMERS, chunk=1), 32_768),
         "arXiv 2310.06825",
+    ),
+    Printed(
+        33,
+        "times less than a cache of all 32,768 tokens",
+        "8",
+        1,
+        lambda: (
+            cache_bytes(LLAMA_8B, FUSED, 32_768)
+            / cache_bytes(known("Mistral-7B-v0.1"), Deployment(engine=Engine.TRANSFORMERS, chunk=1), 32_768)
+        ),
+        "arXiv 2310.06825, by secondary pages",
     ),
     Printed(
         34,
@@ -418,6 +441,24 @@ PRINTED = (
         lambda: known("Llama-2-7B").parameters,
         "calflops README",
     ),
+    Printed(
+        42,
+        "its operations for 128 tokens, by the formula",
+        "1700.00",
+        10**9,
+        lambda: prefill_flops(known("Llama-2-7B"), 128, skips_masked=False, logits=128),
+        "2 * 6,607,077,376 * 128 + 4 * 32 * 128^2 * 4,096",
+        "R",
+    ),
+    Printed(
+        44,
+        "Gemma-4, float32 logits of 24,179 tokens, by the formula",
+        "25353519104",
+        1,
+        lambda: logits_bytes(replace(LLAMA_8B, vocabulary=262_144), 24_179, 4),
+        "mlx-vlm #1732",
+        "R",
+    ),
 )
 
 
@@ -468,6 +509,14 @@ GPT_13B = replace(
 )
 
 DISAGREEMENTS = (
+    Disagreement(
+        4,
+        8_480.01,
+        MIB,
+        lambda: llama_cpp_buffer_2025(LLAMA_8B, EAGER, 131_072),
+        (0.999998, 1.0),
+        "the log of a CPU prints 0.01 MiB more than that of Metal; where from is not known",
+    ),
     Disagreement(
         6,
         330,

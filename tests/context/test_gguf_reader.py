@@ -113,6 +113,23 @@ def test_many_kept_lists_cannot_fill_memory(tmp_path):
         read_bounded(tmp_path / "m.gguf", header(*entries))
 
 
+@pytest.mark.parametrize(
+    "lengths", [[2**20], [2**18 - 8] * 3, [2**18 - 1, 0, 2**18 + 1], [0] * 70_000, [5] * 9]
+)
+def test_what_follows_a_list_of_texts_of_any_length_is_read_right(tmp_path, lengths):
+    words = b"".join(text(b"w" * length) for length in lengths)
+    content = header(
+        entry(b"tokens", ARRAY, struct.pack("<IQ", STRING, len(lengths)) + words),
+        entry(b"after", UINT32, struct.pack("<I", 7)),
+    )
+    assert read_bounded(tmp_path / "m.gguf", content).metadata == {
+        "tokens": Skipped(len(lengths)),
+        "after": 7,
+    }
+    with pytest.raises(ArchitectureError):
+        read_bounded(tmp_path / "cut.gguf", content[: -len(entry(b"after", UINT32, bytes(4))) - 1])
+
+
 def test_large_vocabularies_and_long_texts_are_counted_and_not_kept(tmp_path):
     words = b"".join(text(b"word") for _ in range(200_000))
     content = header(

@@ -11,7 +11,16 @@ import pytest
 
 from ragstack.context import hardware
 from ragstack.context.deployment import Device
-from ragstack.context.hardware import available_memory, host_memory, measure_speed, parse_memory
+from ragstack.context.hardware import (
+    AvailableMemory,
+    available_memory,
+    host_memory,
+    machine_speed,
+    measure_speed,
+    parse_memory,
+    processor_peak,
+    usable_processors,
+)
 from ragstack.errors import UsageError
 
 GIB = 2**30
@@ -194,3 +203,44 @@ def test_speed_is_measured_and_says_how():
     assert "measured here" in speed.reason
     assert speed.seconds(speed.flops, 0) == pytest.approx(1)
     assert speed.seconds(0, 2 * speed.bandwidth) == pytest.approx(2)
+
+
+def test_the_peak_of_processors_is_cores_times_clock_times_vector_width(tmp_path):
+    (tmp_path / "proc").mkdir()
+    flags = "flags\t\t: fpu sse2 avx avx2 avx512f\n"
+    (tmp_path / "proc/cpuinfo").write_text(f"processor\t: 0\ncpu MHz\t\t: 2500.000\n{flags}")
+    flops, reason = processor_peak(tmp_path)
+    assert flops == usable_processors() * 2.5e9 * 32
+    assert "assumed" in reason
+    assert "2.50 GHz x 32 (avx2)" in reason
+
+
+@pytest.mark.parametrize(
+    "text", ["", "cpu MHz\t: 2500\n", "flags\t: avx2\n", "Features : asimd\nBogoMIPS : 50\n"]
+)
+def test_a_system_that_does_not_describe_its_processors_has_no_known_peak(tmp_path, text):
+    assert processor_peak(tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text(text)
+    assert processor_peak(tmp_path) is None
+
+
+def test_where_the_peak_is_not_known_both_speeds_are_measured(monkeypatch):
+    monkeypatch.setattr("ragstack.context.hardware.processor_peak", lambda: None)
+    speed = machine_speed(AvailableMemory(2**30, Device.CPU, "a test"))
+    assert speed.reason.startswith("measured here: ")
+    assert speed.compute_efficiency == 1
+
+
+def test_the_bandwidth_of_the_host_is_measured_and_its_arithmetic_assumed(monkeypatch):
+    monkeypatch.setattr("ragstack.context.hardware.processor_peak", lambda: (5e10, "50 GFLOP/s, assumed"))
+    speed = machine_speed(AvailableMemory(2**30, Device.CPU, "a test"))
+    assert (speed.flops, speed.bandwidth_efficiency) == (5e10, 1)
+    assert 1e8 < speed.bandwidth < 1e13
+    assert speed.reason.endswith("GB/s measured by copying")
+
+
+def test_a_gpu_has_the_speed_that_is_published_of_its_name_or_none():
+    known = AvailableMemory(2**30, Device.GPU, "a test", "NVIDIA H100 80GB HBM3")
+    assert machine_speed(known).flops == 989.5e12
+    assert machine_speed(AvailableMemory(2**30, Device.GPU, "a test", "another")) is None

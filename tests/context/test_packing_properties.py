@@ -150,7 +150,7 @@ def minilm() -> ModelTokenizer:
     return ModelTokenizer(Path(str(folder)) / "tokenizer.json")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=cases())
 def test_so_it_does_counted_by_the_real_tokenizer(minilm: ModelTokenizer, case: Case) -> None:
     check_packing(case, minilm, case.pack(minilm))

@@ -13,9 +13,11 @@ from ragstack import Filter, RAGSystem
 from ragstack.errors import (
     BudgetError,
     EmbedderMismatchError,
+    ModelNotFoundError,
     StoreNotFoundError,
     UsageError,
 )
+from ragstack.records import FileState
 
 HEAVY = ("torch", "transformers", "sentence_transformers", "faiss", "matplotlib", "numpy", "sqlalchemy")
 
@@ -137,6 +139,44 @@ def test_d_model_must_be_the_dimension_of_the_embedder() -> None:
 def test_opening_without_creating_needs_a_store(tmp_path: Path) -> None:
     with pytest.raises(StoreNotFoundError):
         RAGSystem.open(tmp_path / "none", create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_is_made_with_the_first_change_only(tmp_path: Path) -> None:
+    with RAGSystem.open(tmp_path / "store", embedder=DeterministicEmbedder()) as system:
+        assert system.generation is None
+        assert not (tmp_path / "store").exists()
+        system.add_document("A first text.", name="first")
+        assert (tmp_path / "store").is_dir()
+
+
+def test_a_dry_run_without_a_store_tells_its_plan_and_makes_none(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("A text.")
+    with RAGSystem.open(tmp_path / "store", embedder=DeterministicEmbedder()) as system:
+        report = system.ingest(tmp_path / "notes", dry_run=True)
+    assert [(each.path, each.state) for each in report.outcomes] == [("a.txt", FileState.NEW)]
+    assert report.dry_run
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def test_a_model_that_is_not_found_leaves_no_empty_store_behind(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("A text.")
+    with RAGSystem.open(tmp_path / "store", model="nobody/has-this-model", offline=True) as system:
+        for attempt in (lambda: system.ingest(tmp_path / "a.txt"), lambda: system.add_document("A text.")):
+            with pytest.raises(ModelNotFoundError):
+                attempt()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_settings_that_cannot_be_honoured_leave_no_empty_store_behind(tmp_path: Path) -> None:
+    with (
+        RAGSystem.open(
+            tmp_path / "store", embedder=DeterministicEmbedder(), chunk_size=40, overlap=30
+        ) as system,
+        pytest.raises(UsageError, match="overlap"),
+    ):
+        system.add_document("A text.")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -73,7 +73,9 @@ class Architecture:
     running server has really allocated for one sequence.
 
     `family` is the architecture's name in its own files (`model_type`, `general.architecture`), `source`
-    says where the description was read, `notes` what had to be assumed.
+    says where the description was read, `notes` what had to be assumed. `server` is the kind of server that
+    runs the model (`llama.cpp`, `ollama`, `vllm`, `openai`; empty for a file or a name), and `server_slots`
+    the sequences for which it has allocated its window.
     """
 
     name: str
@@ -97,6 +99,8 @@ class Architecture:
     experts_used: int = 0
     feed_forward_tensors: int = 3
     query_key_norm: bool = False
+    server: str = ""
+    server_slots: int = 1
     notes: tuple[str, ...] = ()
 
     @property

@@ -33,6 +33,9 @@ LONGEST_KEPT_TEXT = 4_096
 LONGEST_KEPT_LIST = 4_096
 KEPT_BYTES = 8 * 2**20
 
+# What is read of a vocabulary at a time.
+_PIECE = 2**18
+
 _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 
@@ -218,10 +221,26 @@ class _Reader:
         return struct.unpack(f"{self.order}{count}{_FORMATS[kind]}", self.take(count * width))
 
     def skip_strings(self, key: str) -> Skipped:
-        """Lists of texts are vocabularies: only their length is of interest."""
+        """Lists of texts are vocabularies: only their length is of interest.
+
+        There are hundreds of thousands of them, so their lengths are read out of large pieces of the file: a
+        call of the system for each took seconds.
+        """
         count = self.count("Q", f"elements of `{key}`", self.size, smallest=8)
+        length_at = struct.Struct(self.order + "Q").unpack_from
+        start, place, piece = self.file.tell(), 0, b""
         for _ in range(count):
-            self.skip(self.count("Q", f"bytes of a text in `{key}`", self.size, smallest=1))
+            if place + 8 > len(piece):
+                start, place = start + place, 0
+                self.file.seek(start)
+                piece = self.file.read(_PIECE)
+                if len(piece) < 8:
+                    raise self.error(f"it ends after {self.size:,} bytes, in the middle of its header")
+            (length,) = length_at(piece, place)
+            place += 8 + length
+            if start + place > self.size:
+                raise self.error(f"it claims {length:,} bytes of a text in `{key}`")
+        self.file.seek(start + place)
         return Skipped(count)
 
     # ---------------------------------------------------------------- tensors

@@ -58,6 +58,8 @@ def read_gguf(path: Path) -> Architecture:
     shards = read_all_shards(path)
     tensors = tuple(tensor for shard in shards for tensor in shard.tensors)
     described = architecture_from_metadata(shards[0].metadata, tensors, name=path.stem, source=str(path))
+    if not tensors:  # a file of the vocabulary alone says nothing of the weights
+        return described
     return replace(described, weight_bytes=sum(shard.weight_bytes for shard in shards))
 
 

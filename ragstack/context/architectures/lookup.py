@@ -74,12 +74,17 @@ def _describe_folder(folder: Path) -> Architecture:
 
 
 def _cached_repository(name: str) -> Architecture | None:
-    """A repository that was downloaded before, in the cache of huggingface_hub."""
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+    config = cached_file(name, "config.json")
+    return replace(read_config(config), name=name) if config else None
+
+
+def cached_file(repository: str, file: str) -> Path | None:
+    """The newest `file` of a repository that was downloaded before, in the cache of huggingface_hub."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         return None
-    snapshots = _hub_cache() / f"models--{name.replace('/', '--')}" / "snapshots"
-    configs = sorted(snapshots.glob("*/config.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return replace(read_config(configs[0]), name=name) if configs else None
+    snapshots = _hub_cache() / f"models--{repository.replace('/', '--')}" / "snapshots"
+    found = sorted(snapshots.glob(f"*/{file}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return found[0] if found else None
 
 
 def _hub_cache() -> Path:
@@ -103,5 +108,7 @@ def _completed(served: Architecture) -> Architecture:
         source=f"{served.source} (layers: {found.source})",
         weight_bytes=served.weight_bytes or found.weight_bytes,
         allocated_window=served.allocated_window,
+        server=served.server,
+        server_slots=served.server_slots,
         notes=(*found.notes, "the layers are those of the model's name, not of the server"),
     )

@@ -155,7 +155,8 @@ def parse_llama_cpp(props: Mapping[str, Any], models: Mapping[str, Any], *, sour
     described = _local_gguf(path, source)
     if described is None:
         described = _llama_cpp_metadata(models, Path(path).stem or "model", source)
-    return replace(described, allocated_window=allocated)
+    slots = Fields(props, source).integer("total_slots", default=1)
+    return replace(described, allocated_window=allocated, server="llama.cpp", server_slots=slots)
 
 
 def _local_gguf(path: str, source: str) -> Architecture | None:
@@ -262,6 +263,7 @@ def parse_ollama(
         weight_bytes=_entry(tags, name, source).optional_integer("size", maximum=2**50),
         allocated_window=allocated,
         requested_window=_requested_window(Fields(shown, source).text("parameters")),
+        server="ollama",
         notes=notes,
     )
 
@@ -286,7 +288,12 @@ def parse_openai_models(reply: Mapping[str, Any], *, model: str | None, source: 
     name = fields.text("root") or fields.text("id")
     window = fields.optional_integer("max_model_len")
     notes = () if window else ("the server does not say how long a prompt may be",)
-    return replace(_unknown(name, source, notes=notes), allocated_window=window)
+    is_vllm = bool(window) or fields.text("owned_by") == "vllm"
+    return replace(
+        _unknown(name, source, notes=notes),
+        allocated_window=window,
+        server="vllm" if is_vllm else "openai",
+    )
 
 
 def _chosen(listed: list[Mapping[str, Any]], model: str | None, source: str) -> Mapping[str, Any]:
