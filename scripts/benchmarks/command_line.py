@@ -9,11 +9,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import retrieval
+from benchmarks import complexity, embed, ingest, loading, peers, retrieval, scale, startup, strategies
 from ragstack.cli import console
 from ragstack.errors import RagstackError
 
-SUBCOMMANDS = {"retrieval": retrieval}
+SUBCOMMANDS = {
+    "complexity": complexity,
+    "embed": embed,
+    "ingest": ingest,
+    "loading": loading,
+    "peers": peers,
+    "retrieval": retrieval,
+    "scale": scale,
+    "startup": startup,
+    "strategies": strategies,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,129 @@
+"""Finds out how a language model will read a prompt before it is asked, also when it cannot be asked.
+
+Whatever the server or the model says of itself comes from `context.reader_plans`; what earlier answers of the
+same model measured takes the place of a computed time. No prompt is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ragstack.answering.calibration import prefill_from_timings
+from ragstack.answering.generation import Prediction
+from ragstack.config import DEFAULT_WINDOW
+from ragstack.context.complexity import estimate_memory
+from ragstack.context.counting import ROLE_TOKENS, EstimatedCounter, open_counter
+from ragstack.context.latency import TimedPrompt, parse_seconds, tokens_per_second
+from ragstack.context.reader_plans import LARGEST_RESERVE, ReaderPlan, plan_reader
+from ragstack.context.readers import ReaderModel, TokenCounter
+from ragstack.errors import ArchitectureError, GenerationError, RagstackError
+from ragstack.records import Generator, GeneratorDescription, Ledger, LedgerTerm
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLimits:
+    """What a user allows a prompt; None is no wish. Tokens, `8GB`, `5s`."""
+
+    window: int | None = None
+    reserve: int | None = None
+    budget: int | None = None
+    memory: str | None = None
+    latency: str | float | None = None
+    effective: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedModel:
+    """A language model as the reader of a prompt; without a `plan` if it cannot be asked: `failure`."""
+
+    reader: ReaderModel
+    plan: ReaderPlan | None
+    failure: RagstackError | None = None
+
+    def limits(self, reserve: int | None) -> tuple[LedgerTerm, ...]:
+        """The limits beside the window."""
+        if self.plan is None:
+            return ()
+        return self.plan.limits(self.reader.reserve if reserve is None else reserve)
+
+    def predict(self, ledger: Ledger, templated: int | None) -> Prediction:
+        """What the complexity model expects of the prompt of this ledger; `templated` is its exact count."""
+        margin = sum(term.tokens for term in ledger.charges if term.name == "safety margin")
+        tokens = templated if templated is not None else ledger.prompt_tokens - margin
+        counted = templated is not None
+        plan = self.plan
+        if plan is None:
+            return Prediction(tokens, counted)
+        known = plan.architecture.is_known and plan.architecture.causal
+        whole = tokens + ledger.reserve
+        memory = known and not plan.architecture.server
+        return Prediction(
+            prompt_tokens=tokens,
+            counted=counted,
+            seconds_to_first_token=plan.prefill.seconds(tokens) if plan.prefill else None,
+            tokens_per_second=tokens_per_second(plan.architecture, plan.deployment, plan.speed, whole)
+            if known and plan.speed
+            else None,
+            memory=estimate_memory(plan.architecture, plan.deployment, whole).upper.total if memory else None,
+            source=plan.prefill.reason if plan.prefill else "",
+        )
+
+
+def plan_model(
+    generator: Generator,
+    limits: PromptLimits,
+    timings: Callable[[GeneratorDescription], Sequence[TimedPrompt]],
+    *,
+    open_file: Callable[[Path], TokenCounter],
+    ask: bool = True,
+) -> PlannedModel:
+    """The model that `generator` runs, as a reader.
+
+    `timings` finds earlier measurements of it. `open_file` reads a `tokenizer.json`. Without `ask` nothing is
+    loaded, neither here nor by the server. A model that cannot be asked is planned for by estimates.
+    """
+    description = generator.description
+    try:
+        if description.endpoint and ask:
+            generator.prepare()
+        plan = _timed_plan(description.target, limits, timings(generator.description))
+        counter = open_counter(plan.tokenizer, plan.architecture, open_file=open_file, key=plan.key)
+        reader = plan.reader(counter)
+        if not description.endpoint and ask:
+            generator.prepare()
+        return PlannedModel(reader, plan)
+    except (ArchitectureError, GenerationError) as failure:
+        return PlannedModel(_unasked(description.name, limits, failure), None, failure)
+
+
+def _timed_plan(target: str, limits: PromptLimits, timed: Sequence[TimedPrompt]) -> ReaderPlan:
+    """The plan; what was measured before stands in for timing the model anew."""
+    measured = prefill_from_timings(timed)
+    plan = plan_reader(
+        target,
+        window=limits.window,
+        memory=limits.memory,
+        latency=None if measured else limits.latency,
+        effective=limits.effective,
+    )
+    if measured is None:
+        return plan
+    seconds = parse_seconds(limits.latency) if isinstance(limits.latency, str) else limits.latency
+    return replace(plan, prefill=prefill_from_timings(timed, plan.architecture), seconds=seconds)
+
+
+def _unasked(name: str, limits: PromptLimits, failure: RagstackError) -> ReaderModel:
+    """A reader of which nothing is known: the usual window, estimated tokens, a margin."""
+    window = limits.window or DEFAULT_WINDOW
+    return ReaderModel(
+        name=name,
+        window=window,
+        counter=EstimatedCounter(),
+        counter_is_own=False,
+        reserve=min(LARGEST_RESERVE, window // 8),
+        overhead=ROLE_TOKENS,
+        window_reason="given" if limits.window else "assumed: nobody says",
+        notes=(f"the model could not be asked, so its tokens are estimated: {failure.message}",),
+    )
