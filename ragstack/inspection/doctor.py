@@ -68,22 +68,18 @@ def store_checks(directory: Path) -> tuple[list[Check], IndexGeneration | None]:
 def schema_revision(directory: Path) -> Check:
     """Whether this ragstack knows the store's schema, and whether it will have to migrate it."""
     from ragstack.store import migrations
-    from ragstack.store.database import damage_reported, open_engine
+    from ragstack.store.database import damage_reported
 
-    engine = open_engine(directory / DATABASE_FILE, writable=False)
+    database = directory / DATABASE_FILE
     try:
-        with damage_reported(directory / DATABASE_FILE):
-            older = migrations.needs_upgrade(engine)
-            with engine.connect() as connection:
-                found = migrations.revision(connection)
+        with damage_reported(database):
+            older, found = migrations.needs_upgrade(database), migrations.revision(database)
     except StoreDamagedError as error:
         return Check("schema", Status.PROBLEM, error.message, "run `ragstack verify`")
-    finally:
-        engine.dispose()
     if not older:
         return Check("schema", Status.OK, f"revision {found}")
-    detail = f"revision {found} is older than {migrations.HEAD}; the next command that opens it migrates it"
-    return Check("schema", Status.WARNING, detail, "run `ragstack backup DIR` first if you want to go back")
+    detail = f"revision {found} is older than {migrations.HEAD}; the next command backs it up and migrates it"
+    return Check("schema", Status.WARNING, detail, "keep the old ragstack if you may want to go back")
 
 
 def integrity(directory: Path) -> Check:
@@ -142,14 +138,15 @@ def quarantine(directory: Path) -> Check:
 
 
 def backups(directory: Path) -> Check:
-    """Which backups repairs have made; they hold what was removed since."""
+    """Which backups repairs and migrations have made; they hold what was removed since."""
     from ragstack.store.maintenance import BACKUPS
 
     folder = directory / BACKUPS
     made = sorted(path for path in folder.glob("*") if path.is_dir())
     if not made:
         return Check("backups", Status.OK, "none in the store's directory")
-    detail = f"{len(made):,} made by repairs ({bytes_in(folder) / 1e6:,.1f} MB), the newest `{made[-1]}`"
+    size = f"{bytes_in(folder) / 1e6:,.1f} MB"
+    detail = f"{len(made):,} made by repairs and migrations ({size}), the newest `{made[-1]}`"
     return Check("backups", Status.OK, detail, "`ragstack purge` deletes them")
 
 

@@ -43,14 +43,17 @@ CHUNKS = (None, 512)
 TYPES = ("f32", "bf16")
 KERNELS = (AttentionKernel.EAGER, AttentionKernel.FUSED)
 
-# Below this growth, workspaces that do not grow with n would be a visible share of it.
-SMALLEST_GROWTH = 64 * 2**20
+# Below this growth (64 MB), workspaces that do not grow with n would be a visible share of it.
+SMALLEST_GROWTH = 64 * 10**6
+GROWTH_TOLERANCE = 0.03
+"""Relative error of the expected growth with which the model still counts as right."""
 
 
 @dataclass(frozen=True, slots=True)
 class PassRow:
     """One measured prefill: peak bytes beyond the weights, measured and by the model.
 
+    Both are whole peaks: nothing is fitted to the measurement, and no offset is taken off either of them.
     `chunk` is None for a prompt read whole. `baseline` is the row of the shortest prompt of the same series,
     from which growth is counted; the shortest row is its own.
     """
@@ -86,6 +89,11 @@ class PassRow:
     def is_bounded(self) -> bool:
         """True when the measured peak does not exceed the upper bound."""
         return self.measured <= self.upper
+
+    @property
+    def holds(self) -> bool:
+        """True when the peak is bounded and its growth, where it is large enough to tell, as expected."""
+        return self.is_bounded and abs(self.growth_error or 0.0) <= GROWTH_TOLERANCE
 
 
 def measure_passes(
@@ -134,7 +142,7 @@ def _deployment(
 def _series(
     model: Any, architecture: Architecture, deployment: Deployment, lengths: Sequence[int]
 ) -> Iterator[PassRow]:
-    """The rows of one model and setting over the lengths; chunks longer than a prompt are left out."""
+    """The rows of one model and setting over the lengths; a prompt shorter than a chunk is one step."""
     baseline = None
     for tokens in sorted(lengths):
         estimate = transformers_pass(architecture, deployment, tokens)

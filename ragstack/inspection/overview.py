@@ -8,25 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragstack.errors import NotInStoreError
-from ragstack.records import ChunkerSettings, Fingerprint, Location, StoredChunk
+from ragstack.records import ChunkerSettings, Filter, Fingerprint, Location, StoredChunk
 
 if TYPE_CHECKING:
-    from ragstack.store.catalog import DocumentInfo, FailureInfo, RunInfo, SegmentInfo, SourceInfo
+    from ragstack.store.catalog import DiskUse, DocumentInfo, FailureInfo, RunInfo, SegmentInfo, SourceInfo
     from ragstack.system import RAGSystem
 
 
-@dataclass(frozen=True, slots=True)
-class DiskUse:
-    """Bytes on disk by part."""
-
-    database: int
-    write_ahead_log: int
-    index: int
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.database + self.write_ahead_log + self.index
+_EVERYTHING = Filter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +62,13 @@ class ChunkView:
 
 def overview(system: RAGSystem) -> Overview:
     """Everything that `ragstack inspect` shows."""
-    from ragstack.store import catalog
-
-    generation = system.generation
     with system.store.read() as snapshot:
+        generation = snapshot.generation()
         documents = snapshot.documents()
         media_types: dict[str, int] = {}
         for info in documents:
             media_types[info.media_type] = media_types.get(info.media_type, 0) + 1
-        index = snapshot.index
-        segments = catalog.segments(snapshot.connection, generation.id) if generation else []
+        segments = snapshot.segments()
         return Overview(
             path=system.path,
             documents=len(documents),
@@ -90,33 +76,27 @@ def overview(system: RAGSystem) -> Overview:
             tokens=sum(info.tokens for info in documents),
             characters=sum(info.characters for info in documents),
             media_types=dict(sorted(media_types.items())),
-            sources=tuple(catalog.sources(snapshot.connection)),
-            failures=tuple(catalog.failures(snapshot.connection)),
+            sources=tuple(snapshot.sources()),
+            failures=tuple(snapshot.failures()),
             stale=sum(info.stale_reason is not None for info in documents),
             embedder=generation.fingerprint if generation else None,
             chunker=generation.settings if generation else None,
             segments=tuple(segments),
             indexed=sum(segment.vectors - segment.dead for segment in segments),
-            tail=len(index.tail_ids) if index else 0,
-            disk=_disk_use(system.store.directory, system.store.database),
-            last_run=catalog.last_run(snapshot.connection),
+            tail=snapshot.unpublished(),
+            disk=system.store.disk_use(),
+            last_run=snapshot.last_run(),
         )
 
 
-def _disk_use(directory: Path, database: Path) -> DiskUse:
-    log = database.with_name(f"{database.name}-wal")
-    index = directory / "index"
-    return DiskUse(
-        database=database.stat().st_size,
-        write_ahead_log=log.stat().st_size if log.exists() else 0,
-        index=sum(path.stat().st_size for path in index.glob("*")) if index.is_dir() else 0,
-    )
-
-
-def documents(system: RAGSystem) -> list[DocumentInfo]:
-    """Every document without its text, by root and path."""
+def documents(system: RAGSystem, where: Filter = _EVERYTHING) -> list[DocumentInfo]:
+    """Every document that passes the filter, without its text, by root and path."""
     with system.store.read() as snapshot:
-        return snapshot.documents()
+        listed = snapshot.documents()
+        if where.is_empty:
+            return listed
+        passing = {each.document_id for each in snapshot.selected_documents(where)}
+        return [info for info in listed if info.document_id in passing]
 
 
 def document(system: RAGSystem, document_id: int) -> DocumentView:

@@ -76,7 +76,15 @@ def test_faiss_is_loaded_and_tried(monkeypatch):
     assert check.detail == sys.modules["faiss"].__version__
 
 
-@pytest.mark.parametrize(("version", "status"), [("1.11.0", Status.PROBLEM), ("1.12.0", Status.OK)])
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [
+        ("1.11.0", Status.PROBLEM),
+        ("1.12.0", Status.WARNING),
+        ("1.14.2", Status.WARNING),
+        ("1.15.0", Status.OK),
+    ],
+)
 def test_a_faiss_that_is_too_old_is_a_problem(monkeypatch, version, status):
     environment.vector_library()
     monkeypatch.setattr(sys.modules["faiss"], "__version__", version)
