@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ragstack.errors import LoadingError
+from ragstack.loading.limits import DEFAULT_LIMITS
 from ragstack.records import FileStat
 
-MAX_FILE_BYTES = 100 * 1024 * 1024
-"""Largest file that is read: a hundred books of text, and still small beside the memory of any machine."""
+MAX_FILE_BYTES = DEFAULT_LIMITS.file_bytes
+"""Largest file that is read unless the caller says otherwise."""
 
 _READ_BLOCK = 1024 * 1024
 _ATTEMPTS = 3
@@ -35,6 +36,7 @@ _OPEN_FLAGS = (
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_NOINHERIT", 0)
 )
+_OPENS_STEP_BY_STEP = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +57,18 @@ def stat_file(path: Path) -> FileStat:
         return _regular(os.lstat(path), path)
 
 
-def read_bytes(path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> FileContent:
+def read_bytes(path: Path, *, max_bytes: int = MAX_FILE_BYTES, beneath: Path | None = None) -> FileContent:
     """All bytes of a regular file, as they were at one moment.
 
-    A file that changes while it is read is read again. Raises LoadingError when it keeps changing, is larger
-    than `max_bytes`, is a link or not a regular file, or cannot be read.
+    A file that changes while it is read is read again. With `beneath`, a folder above it, no folder between
+    the two may be a link, not even one that was put there a moment ago. Raises LoadingError when the file
+    keeps changing, is larger than `max_bytes`, is a link or not a regular file, or cannot be read.
     """
     with _reasons(path):
         for attempt in range(_ATTEMPTS):
             if attempt:
                 time.sleep(_PAUSE_BETWEEN_ATTEMPTS)
-            content = _read_once(path, max_bytes)
+            content = _read_once(path, max_bytes, beneath)
             if content is not None:
                 return content
     raise LoadingError("changed while it was read", hint="ingest it again when nothing writes to it")
@@ -114,9 +117,9 @@ _REASONS = {
 }
 
 
-def _read_once(path: Path, max_bytes: int) -> FileContent | None:
+def _read_once(path: Path, max_bytes: int, beneath: Path | None) -> FileContent | None:
     """The content, or None when the file changed meanwhile."""
-    descriptor = _open(path)
+    descriptor = _open(path) if beneath is None else _open_beneath(beneath, path)
     try:
         before = _regular(os.fstat(descriptor), path)
         if before.size > max_bytes:
@@ -134,6 +137,25 @@ def _open(path: Path) -> int:
     if not hasattr(os, "O_NOFOLLOW") and path.is_symlink():
         raise OSError(errno.ELOOP, "is a symbolic link")
     return os.open(path, _OPEN_FLAGS)
+
+
+def _open_beneath(root: Path, path: Path) -> int:
+    """Open `path` folder by folder from `root` on, each held open while the next is looked up in it."""
+    if not _OPENS_STEP_BY_STEP:
+        return _open(path)
+    *folders, name = path.relative_to(root).parts
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for folder in folders:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            inner = os.open(folder, flags, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        return os.open(name, _OPEN_FLAGS, dir_fd=descriptor)
+    except NotADirectoryError as error:  # what Linux says of a link that stands where a folder was
+        raise LoadingError("a folder on the way to it became a link while it was read") from error
+    finally:
+        os.close(descriptor)
 
 
 def _regular(result: os.stat_result, path: Path) -> FileStat:

@@ -8,6 +8,7 @@ judged by name and by their first bytes; reading and parsing them is left to `fi
 from __future__ import annotations
 
 import os
+import stat
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from ragstack.loading.encoding import decode
 from ragstack.loading.files import file_stat, is_link, os_reason, read_bytes, read_head, stat_file
 from ragstack.loading.ignore import GIT_RULES, OWN_RULES, IgnoreRules, parse_rules
 from ragstack.loading.readers import find_reader, unsupported_reason
+from ragstack.loading.selection import EVERYTHING, Selection
 from ragstack.loading.signatures import recognise
 from ragstack.records import FileStat
 
@@ -37,6 +39,11 @@ class FoundFile:
     path: str
     absolute: Path
     stat: FileStat
+
+    @property
+    def root(self) -> Path:
+        """The folder that `path` is within."""
+        return self.absolute.parents[self.path.count("/")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +83,25 @@ class Discovery:
 
 
 def discover(
-    path: Path, *, excluded: Collection[Path] = (), known: Mapping[str, FileStat] | None = None
+    path: Path,
+    *,
+    excluded: Collection[Path] = (),
+    known: Mapping[str, FileStat] | None = None,
+    selection: Selection = EVERYTHING,
 ) -> Discovery:
     """The files to ingest in a folder, or the one file that `path` names.
 
     `excluded` are folders that are never walked: the store itself. `known` are stats by path of files that
     were read before; such a file is not opened while its stat is the same. What is named itself is never
     filtered by the ignore rules, and may be a link; a file that is named and cannot be read is a failure.
+    `selection` holds for it too.
     Raises LoadingError when there is nothing at `path`, or it lies in an excluded folder.
     """
     target = _resolved(path)
     _refuse_excluded(path, target, excluded)
     if target.is_dir():
-        return _Walk(target, _identities(excluded), known or {}).run()
-    return _single_file(target)
+        return _Walk(target, _identities(excluded), known or {}, selection).run()
+    return _single_file(target, selection)
 
 
 def _resolved(path: Path) -> Path:
@@ -122,15 +134,27 @@ def _identities(folders: Collection[Path]) -> frozenset[tuple[int, int]]:
     return frozenset(identities)
 
 
-def _single_file(target: Path) -> Discovery:
+def _single_file(target: Path, selection: Selection) -> Discovery:
     name = _escaped(target.name)
+    left_out = selection.reason(name)
+    if left_out is not None:
+        return Discovery(target.parent, (), skipped=(Skipped(name, left_out),))
     try:
-        reason = _undecodable(target.name) or _unreadable(target)
+        reason = _undecodable(target.name) or _hard_linked(os.lstat(target), selection) or _unreadable(target)
         if reason is None:
             return Discovery(target.parent, (FoundFile(name, target, stat_file(target)),))
+    except OSError as error:
+        reason = os_reason(error)
     except LoadingError as error:
         reason = error.message
     return Discovery(target.parent, (), failed=(Failed(name, reason),))
+
+
+def _hard_linked(result: os.stat_result, selection: Selection) -> str | None:
+    """Why a file that has other names too is refused, or None."""
+    if selection.hard_links or result.st_nlink < 2 or not stat.S_ISREG(result.st_mode):
+        return None
+    return "has other names (hard links), which `--no-hardlinks` refuses"
 
 
 def _unreadable(path: Path) -> str | None:
@@ -148,6 +172,7 @@ class _Walk:
     root: Path
     excluded: frozenset[tuple[int, int]]
     known: Mapping[str, FileStat]
+    selection: Selection
     files: list[tuple[FoundFile, bool]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
@@ -208,7 +233,7 @@ class _Walk:
 
     def _take_folder(self, entry: os.DirEntry[str], raw: str, rules: IgnoreRules) -> None:
         path = _nfc(raw)
-        reason = rules.reason(path)
+        reason = rules.reason(path) or self.selection.reason(path)
         if reason is None and self.excluded:
             result = os.lstat(entry.path)
             if (result.st_dev, result.st_ino) in self.excluded:
@@ -219,14 +244,19 @@ class _Walk:
             self.waiting.append((raw, rules))
 
     def _take_file(self, entry: os.DirEntry[str], raw: str, path: str, rules: IgnoreRules) -> None:
-        reason = rules.reason(path)
+        reason = rules.reason(path) or self.selection.reason(path)
         if reason is None and not entry.is_file(follow_symlinks=False):
             reason = "not a regular file"
         if reason is not None:
             self.skipped.append(Skipped(path, reason))
             return
         absolute = Path(entry.path)
-        found = file_stat(os.lstat(entry.path))
+        result = os.lstat(entry.path)
+        refusal = _hard_linked(result, self.selection)
+        if refusal is not None:
+            self.failed.append(Failed(path, refusal))
+            return
+        found = file_stat(result)
         if self.known.get(path) != found:
             reason = _unreadable(absolute)
         if reason is not None:

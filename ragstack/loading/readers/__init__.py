@@ -10,11 +10,52 @@ from collections.abc import Callable
 
 from ragstack.errors import LoadingError, RagstackError
 from ragstack.loading.encoding import clean
-from ragstack.loading.readers import html, markdown, pdf, text
+from ragstack.loading.limits import DEFAULT_LIMITS, Limits
+from ragstack.loading.readers import (
+    docx,
+    epub,
+    html,
+    json_text,
+    latex,
+    mail,
+    markdown,
+    notebook,
+    opendocument,
+    outlook,
+    pdf,
+    pptx,
+    restructured,
+    rtf,
+    source_code,
+    spreadsheet,
+    subtitles,
+    table,
+    text,
+)
 from ragstack.loading.readers.base import Reader
 from ragstack.records import Document
 
-READERS: tuple[Reader, ...] = (text.READER, markdown.READER, html.READER, pdf.READER)
+READERS: tuple[Reader, ...] = (
+    text.READER,
+    markdown.READER,
+    restructured.READER,
+    latex.READER,
+    html.READER,
+    pdf.READER,
+    docx.READER,
+    pptx.READER,
+    spreadsheet.READER,
+    table.READER,
+    opendocument.READER,
+    rtf.READER,
+    epub.READER,
+    mail.READER,
+    outlook.READER,
+    notebook.READER,
+    json_text.READER,
+    subtitles.READER,
+    source_code.READER,
+)
 
 _BY_SUFFIX = {suffix: reader for reader in READERS for suffix in reader.suffixes}
 
@@ -40,10 +81,22 @@ def unsupported_reason(name: str) -> str:
     return f"no reader for {ascii(suffix)[1:-1]} files" if suffix else "no reader for files without an ending"
 
 
-def extract(data: bytes, name: str) -> Document:
-    """The document in the bytes of a file of this name; raises LoadingError with a one-line reason."""
+def extract(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Document:
+    """The document in the bytes of a file of this name; raises LoadingError with a one-line reason.
+
+    MissingExtraError says that the format's library is not installed. Nothing here limits time and memory:
+    files that nobody vouches for are read through `guard`.
+    """
     reader = reader_for(name)
-    return _guarded(reader, lambda: reader.extract(data, name))
+    document = _guarded(reader, lambda: reader.extract(data, name, limits))
+    if len(document.text) > limits.characters:
+        raise LoadingError(
+            f"has {len(document.text):,} characters of text, more than the limit of {limits.characters:,}",
+            hint="split the file",
+        )
+    if not (reader.is_text or document.text.strip()):
+        raise LoadingError("no text found")
+    return document
 
 
 def document_of(content: str, name: str = "") -> Document:
@@ -59,7 +112,17 @@ def _guarded(reader: Reader, read: Callable[[], Document]) -> Document:
         return read()
     except RagstackError:
         raise
+    except RecursionError as error:
+        raise LoadingError("nested too deeply") from error
+    except MemoryError as error:
+        raise LoadingError("needs more memory than it may take") from error
     except Exception as error:
+        raise LoadingError(f"the {reader.name} reader failed: {_one_line(error)}") from error
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except (
+        BaseException
+    ) as error:  # what a library in Rust panics with is no Exception (pyo3's PanicException)
         raise LoadingError(f"the {reader.name} reader failed: {_one_line(error)}") from error
 
 
@@ -68,6 +131,6 @@ def _suffix(name: str) -> str:
     return f".{ending.lower()}" if dot and stem else ""
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     lines = str(error).splitlines()
     return lines[0][:200] if lines else type(error).__name__

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ragstack.loading.limits import Limits
 from ragstack.records import Document
 
 
@@ -16,19 +17,27 @@ class Reader:
     """Extracts the text of one format.
 
     `version` rises whenever the same bytes would give another document, which makes the next ingest read
-    unchanged files again. `suffixes` are lower case with their dot. `extract(data, name)` raises LoadingError
-    with a one-line reason and nothing else; `name` is the file's name. `parse` takes clean text in the place
-    of bytes; it is None for formats that are not text, whose files may hold NUL bytes.
+    unchanged files again. `suffixes` are lower case with their dot. `extract(data, name, limits)` raises
+    LoadingError with a one-line reason and nothing else; `name` is the file's name. `parse` takes clean text
+    in the place of bytes; it is None for formats that are not text, whose files may hold NUL bytes.
+
+    `unguarded_bytes` is the size up to which a file is read without the guard of a child process: None for
+    readers whose time and memory are linear in the file by construction, 0 where a library parses.
     """
 
     name: str
     version: int
     suffixes: tuple[str, ...]
     media_type: str
-    extract: Callable[[bytes, str], Document]
+    extract: Callable[[bytes, str, Limits], Document]
     parse: Callable[[str], Document] | None = None
+    unguarded_bytes: int | None = 0
 
     @property
     def is_text(self) -> bool:
         """Whether files of the format are text."""
         return self.parse is not None
+
+    def needs_guard(self, size: int) -> bool:
+        """Whether a file of `size` bytes is to be read in a child process."""
+        return self.unguarded_bytes is not None and size > self.unguarded_bytes

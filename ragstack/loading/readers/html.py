@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ragstack.loading.encoding import clean, decode
+from ragstack.loading.limits import Limits
 from ragstack.loading.readers.base import Reader
 from ragstack.loading.readers.blocks import Block, assemble
 from ragstack.loading.signatures import refuse_other_formats
@@ -68,7 +69,7 @@ _SELF_CLOSED = re.compile(
 )
 
 
-def extract(data: bytes, name: str) -> Document:
+def extract(data: bytes, name: str, _limits: Limits) -> Document:
     """The document of an HTML page."""
     refuse_other_formats(data, "HTML")
     declared = _DECLARED_ENCODING.search(data, 0, _DECLARATION_BYTES)
@@ -94,6 +95,13 @@ def parse(source: str) -> Document:
         elements=elements,
         metadata=_metadata(page),
     )
+
+
+def blocks_of(source: str) -> list[Block]:
+    """All blocks of a piece of HTML that a library made of another format."""
+    from selectolax.lexbor import LexborHTMLParser
+
+    return _Walker(LexborHTMLParser(source)).blocks_of_page()
 
 
 def _main_blocks(blocks: list[Block]) -> list[Block]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ragstack.errors import LoadingError
 from ragstack.loading.encoding import clean
+from ragstack.loading.limits import Limits, too_many
 from ragstack.loading.readers.base import Reader
 from ragstack.loading.readers.pdf_layout import heading_key, rebuild
 from ragstack.loading.readers.pdf_lines import Line, page_lines
@@ -42,7 +43,7 @@ _PROGRAM_PREFIX = re.compile(r"Microsoft (?:Word|PowerPoint|Excel) - ")
 _ONE_AT_A_TIME = Lock()
 
 
-def extract(data: bytes, _name: str) -> Document:
+def extract(data: bytes, _name: str, limits: Limits) -> Document:
     """The document of a PDF file."""
     if not data.strip():
         raise LoadingError("the file is empty")
@@ -50,7 +51,7 @@ def extract(data: bytes, _name: str) -> Document:
         refuse_other_formats(data, "a PDF document")
         raise LoadingError("not a PDF document, though its name says so")
     with _ONE_AT_A_TIME, closing(_open(data)) as pdf:
-        return _document(pdf)
+        return _document(pdf, limits)
 
 
 def _open(data: bytes) -> Any:
@@ -71,8 +72,10 @@ def _reason(error: Exception) -> LoadingError:
     return LoadingError("damaged, or not a PDF document")
 
 
-def _document(pdf: Any) -> Document:
+def _document(pdf: Any, limits: Limits) -> Document:
     pages = len(pdf)
+    if pages > limits.pages:
+        raise too_many(pages, "pages", limits)
     by_page = [_lines(pdf, number) for number in range(pages)]
     without_text = [number for number, lines in enumerate(by_page, start=1) if not lines]
     lines = list(without_running_heads([line for lines in by_page for line in lines], pages))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ragstack.loading.encoding import decode
+from ragstack.loading.limits import Limits
 from ragstack.loading.readers.base import Reader
 from ragstack.loading.signatures import refuse_other_formats
 from ragstack.records import Document, Element, ElementKind
@@ -20,7 +21,7 @@ _FULL_LINE = re.compile(r"\S(?:[^\n]*[^\s])?")
 _WRAPPED = 160
 
 
-def extract(data: bytes, _name: str) -> Document:
+def extract(data: bytes, _name: str, _limits: Limits) -> Document:
     """The document of a plain text file."""
     refuse_other_formats(data)
     return parse(decode(data))
@@ -65,4 +66,5 @@ READER = Reader(
     media_type="text/plain",
     extract=extract,
     parse=parse,
+    unguarded_bytes=None,
 )
