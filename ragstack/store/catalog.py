@@ -6,8 +6,8 @@ Only counts and names; texts and searching belong to `snapshot`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.engine import Connection
 
 from ragstack.errors import NotInStoreError
+from ragstack.records import SelectedDocument
+from ragstack.store.database import bind_ids, decoding, ids_in
 from ragstack.store.models import ChunkRow, DeadVector, Failure, IngestRun, Segment, Source, StoredDocument
 
 if TYPE_CHECKING:
@@ -72,7 +74,10 @@ class FailureInfo:
 
 @dataclass(frozen=True, slots=True)
 class SegmentInfo:
-    """A published index file; `dead` of its `vectors` vectors are masked."""
+    """A published index file; `dead` of its `vectors` vectors are masked.
+
+    `details` is what `building.RecallCheck` says of an approximate one: lists, probes, recall_at_10 and more.
+    """
 
     file: str
     kind: str
@@ -82,6 +87,21 @@ class SegmentInfo:
     first_chunk_id: int
     last_chunk_id: int
     created_at: str
+    details: Mapping[str, int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUse:
+    """Bytes on disk by part."""
+
+    database: int
+    write_ahead_log: int
+    index: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.database + self.write_ahead_log + self.index
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +150,23 @@ def documents(connection: Connection, generation_id: int) -> list[DocumentInfo]:
     """Every document, by root and path."""
     statement = _documents(generation_id).order_by(Source.root, StoredDocument.path)
     return [_document_info(row) for row in connection.execute(statement)]
+
+
+def selected_documents(connection: Connection, ids: Sequence[int] | None) -> list[SelectedDocument]:
+    """The documents of these ids, all for None, by root and path."""
+    columns = ("path", "title", "characters", "content_hash")
+    statement = (
+        select(StoredDocument.id.label("document_id"), *(getattr(StoredDocument, name) for name in columns))
+        .join(Source, Source.id == StoredDocument.source_id)
+        .order_by(Source.root, StoredDocument.path)
+    )
+    if ids is None:
+        rows = connection.execute(statement)
+    else:
+        rows = connection.execute(
+            statement.where(StoredDocument.id.in_(ids_in("wanted"))), {"wanted": bind_ids(ids)}
+        )
+    return [SelectedDocument(**row._mapping) for row in rows]
 
 
 def document(connection: Connection, generation_id: int, document_id: int) -> DocumentInfo:
@@ -201,13 +238,25 @@ def segments(connection: Connection, generation_id: int) -> list[SegmentInfo]:
     )
     rows = connection.execute(
         select(
-            Segment.file, Segment.kind, Segment.bytes, Segment.vectors, dead,
-            Segment.first_chunk_id, Segment.last_chunk_id, Segment.created_at,
+            Segment.file, Segment.kind, Segment.bytes, Segment.vectors, dead.label("dead"),
+            Segment.first_chunk_id, Segment.last_chunk_id, Segment.created_at, Segment.details,
         )
         .where(Segment.generation_id == generation_id, Segment.retired_at.is_(None))
         .order_by(Segment.first_chunk_id)
     )  # fmt: skip
-    return [SegmentInfo(*row) for row in rows]
+    with decoding("the manifest of an index file"):
+        return [SegmentInfo(**{**row._mapping, "details": json.loads(row.details)}) for row in rows]
+
+
+def unpublished(connection: Connection, generation_id: int) -> int:
+    """Number of chunks of a generation that no published segment covers yet."""
+    covered = select(func.coalesce(func.max(Segment.last_chunk_id), 0)).where(
+        Segment.generation_id == generation_id, Segment.retired_at.is_(None)
+    )
+    waiting = select(func.count()).where(
+        ChunkRow.generation_id == generation_id, ChunkRow.id > covered.scalar_subquery()
+    )
+    return int(connection.execute(waiting).scalar_one())
 
 
 def last_run(connection: Connection) -> RunInfo | None:

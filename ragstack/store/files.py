@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ragstack.errors import StoreLockedError
@@ -31,23 +32,45 @@ def make_private_directory(path: Path) -> None:
         sync_directory(folder.parent)
 
 
-def write_durably(path: Path, data: memoryview) -> str:
-    """Write a new file so that it survives a power failure; return its sha256.
+@dataclass(slots=True)
+class NewFile:
+    """A file that is being written, part by part: how many bytes it has so far, and their sha256."""
+
+    _descriptor: int
+    size: int = 0
+    _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def write(self, part: bytes | memoryview) -> None:
+        """Append `part`; OSError if a byte could not be written."""
+        _write_all(self._descriptor, memoryview(part))
+        self._digest.update(part)
+        self.size += len(part)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of what was written."""
+        return self._digest.hexdigest()
+
+
+@contextmanager
+def writing_durably(path: Path) -> Iterator[NewFile]:
+    """Write a new file so that it survives a power failure, once the block ends.
 
     Raises FileExistsError if the name is taken and OSError if a byte could not be written; what was written
-    of the file is removed then.
+    of the file is removed then, as it is when the block raises.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     descriptor = os.open(path, flags, FILE_MODE)
     try:
         try:
             reached("file created")
-            _write_all(descriptor, data)
+            file = NewFile(descriptor)
+            yield file
             reached("file written")
             _sync(descriptor)
             reached("file synced")
-            if os.fstat(descriptor).st_size != len(data):
-                raise OSError(f"wrote {os.fstat(descriptor).st_size} of {len(data)} bytes to {path}")
+            if os.fstat(descriptor).st_size != file.size:
+                raise OSError(f"wrote {os.fstat(descriptor).st_size} of {file.size} bytes to {path}")
         finally:
             os.close(descriptor)
         sync_directory(path.parent)
@@ -55,7 +78,6 @@ def write_durably(path: Path, data: memoryview) -> str:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    return hashlib.sha256(data).hexdigest()
 
 
 def _write_all(descriptor: int, data: memoryview) -> None:

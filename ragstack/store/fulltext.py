@@ -15,6 +15,7 @@ from sqlalchemy import column, table, text
 from sqlalchemy.engine import Connection
 
 from ragstack.store.database import decoding
+from ragstack.words import PAIRED, QUESTION_STOP_WORDS, character_pairs, overlapping_pairs
 
 TABLE = "chunk_search"
 
@@ -25,45 +26,59 @@ ROWID, BODY = ROWS.c.rowid, ROWS.c.body
 # Weight of a match in the body, in the title and headings, and in a pair of characters.
 WEIGHTS = (1.0, 1.0, 1.0)
 
-# Han, Hiragana, Katakana, Bopomofo, Hangul, Thai, Lao, Khmer, Myanmar: scripts whose words have no spaces, or
-# (Hangul) whose words take endings that the stemmer does not know.
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3100-\u31bf"
-    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
-)
-_UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
-_WORD = re.compile(f"[^\\W_{_UNSPACED}]+")
+_PAIRED_RUN = re.compile(f"[{PAIRED}]+")
+_LETTERS = f"[^\\W_{PAIRED}]+"
+_WORD = re.compile(_LETTERS)
+_IDENTIFIER_OR_WORD = re.compile(rf"{_LETTERS}(?:(?:[._:/@#+-]+|(?<=\d),(?=\d)){_LETTERS})*")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
-# Words that carry no evidence; dropped from a question unless nothing else is left of it.
-STOP_WORDS = frozenset(
-    "a about an and are as at be been but by can could did do does for from had has have how i if in into is "
-    "it its me my of on or our so than that the their them then there these they this to us was we were what "
-    "when where which who whom whose why will with would you your".split()
-)
+LONGEST_SEARCH = 32
+"""Terms of a question that are searched for: of a longer one (a pasted letter, say) those that the fewest
+chunks hold. They carry nearly all of its evidence, and a search takes longer with every term."""
 
 
-def character_pairs(value: str) -> str:
-    """Overlapping pairs of characters of every unspaced run, by blanks; a lone one stays single."""
-    pairs: list[str] = []
-    for run in _UNSPACED_RUN.findall(value):
-        pairs.extend(run[at : at + 2] for at in range(max(1, len(run) - 1)))
-    return " ".join(pairs)
+def question_terms(question: str) -> list[str]:
+    """What a question is searched by, each once: its words, its identifiers whole, its pairs of characters.
+
+    Words that carry no evidence are left out unless nothing else is left. An identifier (`error-1042`,
+    `snake_case`, `2.3.1`, `camelCase`) is a term beside its words, to be found as its words in a row; the
+    bare numbers in it are not searched for by themselves.
+    """
+    terms: list[str] = []
+    for match in _IDENTIFIER_OR_WORD.finditer(question):
+        found = match.group()
+        parts = _WORD.findall(found)
+        if len(parts) > 1:
+            terms.append(found.lower())
+            parts = [part for part in parts if not part.isdecimal()]
+        elif _CAMEL.search(found):
+            terms.append(_CAMEL.sub("_", found).lower())
+        terms.extend(part.lower() for part in parts)
+    terms = [term for term in terms if term not in QUESTION_STOP_WORDS] or terms
+    for run in _PAIRED_RUN.findall(question):
+        terms.extend(overlapping_pairs(run))
+    return list(dict.fromkeys(terms))
+
+
+def is_phrase(term: str) -> bool:
+    """Whether a term is several words in a row."""
+    return len(_WORD.findall(term)) > 1
+
+
+def term_expression(term: str) -> str:
+    """The FTS5 expression for one of `question_terms`; it holds no quote, so that none is ever syntax."""
+    if _PAIRED_RUN.fullmatch(term):
+        return f'pairs : "{term}" *' if len(term) == 1 else f'pairs : "{term}"'
+    return f'"{term}"'
 
 
 def match_expression(question: str) -> str | None:
-    """FTS5 expression that matches any word or pair of the question; None when it holds neither."""
-    words = [word.lower() for word in _WORD.findall(question)]
-    telling = [word for word in words if word not in STOP_WORDS] or words
-    terms = [f'"{word}"' for word in dict.fromkeys(telling)]
-    for run in _UNSPACED_RUN.findall(question):
-        terms.extend(_pair_terms(run))
-    return " OR ".join(dict.fromkeys(terms)) or None
+    """FTS5 expression that matches any term of the question; None when it holds none."""
+    return _any_of(question_terms(question))
 
 
-def _pair_terms(run: str) -> list[str]:
-    if len(run) == 1:
-        return [f'pairs : "{run}" *']
-    return [f'pairs : "{run[at : at + 2]}"' for at in range(len(run) - 1)]
+def _any_of(terms: Sequence[str]) -> str | None:
+    return " OR ".join(map(term_expression, terms)) or None
 
 
 def searchable_headings(title: str | None, headings: Sequence[str]) -> str:
@@ -103,7 +118,7 @@ def search(
 
     FTS5's `bm25()` is negative (lower is better); its sign is turned.
     """
-    expression = match_expression(question)
+    expression = _any_of(rarest_terms(connection, question_terms(question)))
     if expression is None:
         return []
     within = "AND c.document_id IN (SELECT value FROM json_each(:documents))" if documents is not None else ""
@@ -119,30 +134,29 @@ def search(
     return [(int(row[0]), float(row[1])) for row in connection.execute(statement, parameters)]
 
 
-def statistics_agree(connection: Connection) -> bool:
-    """Whether the totals that BM25 divides by are those of the rows, which FTS5's own check leaves out.
-
-    The record of totals (id 1 of the data table) and the sizes of each row are lists of SQLite's
-    variable-length integers (https://www.sqlite.org/fts5.html#the_averages_record).
-    """
-    record = connection.execute(text(f"SELECT block FROM {TABLE}_data WHERE id = 1")).scalar()
-    sizes = connection.execute(text(f"SELECT sz FROM {TABLE}_docsize")).scalars()
-    rows = [_varints(size) for size in sizes]
-    columns = [sum(column) for column in zip(*rows, strict=False)] if rows else []
-    noted = _varints(record or b"\0")
-    return noted[0] == len(rows) and noted[1:] == (columns or noted[1:])
+def rarest_terms(connection: Connection, terms: Sequence[str]) -> list[str]:
+    """At most `LONGEST_SEARCH` of the terms, in their order: those that the fewest chunks hold, but some."""
+    if len(terms) <= LONGEST_SEARCH:
+        return list(terms)
+    counts = holding(connection, terms)
+    found = sorted((term for term in terms if counts[term]), key=lambda term: counts[term])
+    kept = frozenset(found[:LONGEST_SEARCH])
+    return [term for term in terms if term in kept]
 
 
-def _varints(data: bytes) -> list[int]:
-    """Integers of seven bits a byte, highest first; in an integer of nine bytes the last one has eight."""
-    values, value, length = [], 0, 0
-    for byte in data:
-        length += 1
-        value = value << 8 | byte if length == 9 else value << 7 | byte & 0x7F
-        if byte < 0x80 or length == 9:
-            values.append(value)
-            value = length = 0
-    return values
+def holding(connection: Connection, terms: Sequence[str]) -> dict[str, int]:
+    """How many rows hold each term."""
+    statement = text(f"SELECT count(*) FROM {TABLE} WHERE {TABLE} MATCH :expression")
+    counts = {}
+    for term in terms:
+        row = connection.execute(statement, {"expression": term_expression(term)})
+        counts[term] = int(row.scalar_one())
+    return counts
+
+
+def row_count(connection: Connection) -> int:
+    """How many rows there are."""
+    return int(connection.execute(text(f"SELECT count(*) FROM {TABLE}_docsize")).scalar_one())
 
 
 def integrity_problem(connection: Connection) -> str | None:

@@ -9,27 +9,39 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Callable, Sequence
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from ragstack.store import vectors as faiss_side
-from ragstack.store.database import bind_ids, ids_in
-from ragstack.store.models import ChunkRow, DeadVector, Segment, VectorRow
+from ragstack.store.building import build_stored, candidates_for
+from ragstack.store.models import ChunkRow, DeadVector, Segment
+from ragstack.store.stored_vectors import read_vectors, read_vectors_of
 
 if TYPE_CHECKING:
     from ragstack.records import FloatArray, IntArray
     from ragstack.store.database import AnyRow
+    from ragstack.store.protocols import ReadVectors
 
 INDEX_DIRECTORY = "index"
 
-EXACT_BELOW = 2_000
-"""With a filter that leaves fewer chunks than this, their vectors are read and compared directly."""
+EXACT_BELOW = 1_000
+"""With a filter that leaves fewer chunks than this, their vectors are read and compared directly.
+
+On a busy machine, reading 100, 500, 1,000 and 2,000 vectors by id took 0.2, 0.6 to 2.1, 2.7 to 7.6 and 7.9 to
+14.7 ms (from neighbours to scattered ones); searching an inverted file under a bitmap of ids took 0.8 to 6 ms
+at 60,000 vectors and 19 ms at a million, whatever their number. Both found the same.
+"""
+
+PART_BYTES = 4 << 20
+"""How much of an index file is read, hashed and later freed at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +73,43 @@ class VectorIndex:
         return sum(part.vectors.count for part in self.segments) - len(self.dead) + len(self.tail_ids)
 
     def search(
-        self, vector: FloatArray, limit: int, *, only: IntArray | None = None
+        self, vector: FloatArray, limit: int, *, read: ReadVectors, only: IntArray | None = None
     ) -> list[tuple[int, float]]:
-        """(chunk id, inner product) of the nearest live vectors, best first; ties by id."""
+        """(chunk id, inner product) of the nearest live vectors, best first; ties by id.
+
+        `only` are sorted chunk ids. The best candidates of all approximate segments together are scored
+        exactly by the vectors that `read` gives, in one call.
+        """
         found: list[tuple[int, float]] = []
+        candidates: list[tuple[int, float]] = []
         for part in self.segments:
-            found += part.vectors.search(vector, limit, only=only, without=self.dead)
+            allowed = self._allowed(part, only)
+            if part.vectors.is_exact:
+                found += part.vectors.search(vector, limit, allowed=allowed)
+            else:
+                candidates += part.vectors.search(vector, candidates_for(limit), allowed=allowed)
+        if candidates:
+            best = heapq.nlargest(candidates_for(limit), candidates, key=lambda item: item[1])
+            found += faiss_side.search_rows(*read([chunk_id for chunk_id, _ in best]), vector, limit)
         ids, rows = self.tail_ids, self.tail_vectors
         if only is not None:
             kept = np.isin(ids, only)
             ids, rows = ids[kept], rows[kept]
         found += faiss_side.search_rows(ids, rows, vector, limit)
         return heapq.nsmallest(limit, found, key=lambda item: (-item[1], item[0]))
+
+    def _allowed(self, part: LoadedSegment, only: IntArray | None) -> faiss_side.AllowedIds | None:
+        """What a search of a segment may return: live, and among `only`."""
+        held = part.vectors.ids
+        first, last = (int(held[0]), int(held[-1])) if len(held) else (0, 0)
+        dead = _between(self.dead, first, last)
+        wanted = None if only is None else _between(only, first, last)
+        return faiss_side.allowed_ids(only=wanted, without=dead, last=last, count=len(held))
+
+
+def _between(ids: IntArray, first: int, last: int) -> IntArray:
+    """The part of sorted `ids` from `first` to `last`."""
+    return ids[np.searchsorted(ids, first) : np.searchsorted(ids, last, side="right")]
 
 
 def load_index(
@@ -119,14 +156,11 @@ def load_index(
 
 def _load_segment(directory: Path, row: AnyRow, dimension: int) -> LoadedSegment | str:
     """The segment of a manifest row, or what is wrong with its file."""
+    read = read_checked(directory / INDEX_DIRECTORY / row.file, row.bytes, row.sha256)
+    if isinstance(read, str):
+        return read
     try:
-        data = (directory / INDEX_DIRECTORY / row.file).read_bytes()
-    except OSError as error:
-        return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-    if len(data) != row.bytes or hashlib.sha256(data).hexdigest() != row.sha256:
-        return "is damaged"
-    try:
-        loaded = faiss_side.deserialize(data, row.kind, dimension)
+        loaded = load_checked(read, row, dimension)
     except ValueError as error:
         return f"cannot be used ({error})"
     if loaded.count != row.vectors:
@@ -134,13 +168,55 @@ def _load_segment(directory: Path, row: AnyRow, dimension: int) -> LoadedSegment
     return LoadedSegment(row.file, row.sha256, row.last_chunk_id, loaded)
 
 
+def read_checked(path: Path, size: int, sha256: str) -> deque[bytes] | str:
+    """The file in parts if it has this size and sha256, else what is wrong with it."""
+    parts: deque[bytes] = deque()
+    digest, left = hashlib.sha256(), size
+    try:
+        with path.open("rb", buffering=0) as file:
+            while part := file.read(min(PART_BYTES, left + 1)):
+                digest.update(part)
+                parts.append(part)
+                left -= len(part)
+                if left < 0:
+                    break
+    except OSError as error:
+        return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+    return parts if left == 0 and digest.hexdigest() == sha256 else "is damaged"
+
+
+def load_checked(parts: deque[bytes], row: AnyRow, dimension: int) -> faiss_side.VectorSegment:
+    """The segment of a manifest row in the `parts` of its file, which are used up; ValueError if it is none.
+
+    Each part is freed once FAISS has read it, so that opening takes no more memory than the index does.
+    """
+    details = json.loads(row.details)
+    probes = details.get("probes", 0) if isinstance(details, dict) else 0
+    return faiss_side.deserialize(
+        _taken(parts), row.kind, dimension, size=row.bytes, probes=probes if isinstance(probes, int) else 0
+    )
+
+
+def _taken(parts: deque[bytes]) -> Iterator[bytes]:
+    while parts:
+        yield parts.popleft()
+
+
 def _rebuilt_segment(
     connection: Connection, row: AnyRow, generation_id: int, dimension: int
 ) -> LoadedSegment:
-    ids, rows = read_vectors(
+    built = build_stored(
         connection, generation_id, dimension, first=row.first_chunk_id, last=row.last_chunk_id
     )
-    return LoadedSegment(row.file, row.sha256, row.last_chunk_id, faiss_side.build_segment(ids, rows))
+    if built is None:
+        empty = np.empty((0, dimension), np.float32)
+        return LoadedSegment(
+            row.file,
+            row.sha256,
+            row.last_chunk_id,
+            faiss_side.build_segment(np.empty(0, np.int64), empty),
+        )
+    return LoadedSegment(row.file, row.sha256, row.last_chunk_id, built.segment)
 
 
 def _dead_ids(connection: Connection, generation_id: int, segments: Sequence[LoadedSegment]) -> IntArray:
@@ -178,51 +254,3 @@ def _load_tail(
     all_ids = np.concatenate([previous.tail_ids[known], fresh_ids])
     order = np.argsort(all_ids, kind="stable")
     return all_ids[order], np.concatenate([previous.tail_vectors[known], fresh_vectors])[order]
-
-
-def read_vectors(
-    connection: Connection, generation_id: int, dimension: int, *, first: int, last: int | None = None
-) -> tuple[IntArray, FloatArray]:
-    """Ids, shape (n,), and vectors, shape (n, dimension), of the chunks from `first` to `last`, by id."""
-    statement = (
-        select(ChunkRow.id, VectorRow.vector)
-        .join(VectorRow, VectorRow.chunk_id == ChunkRow.id)
-        .where(ChunkRow.generation_id == generation_id, ChunkRow.id >= first)
-        .order_by(ChunkRow.id)
-    )
-    if last is not None:
-        statement = statement.where(ChunkRow.id <= last)
-    return _to_arrays(connection.execute(statement).all(), dimension)
-
-
-def read_vectors_of(
-    connection: Connection, chunk_ids: Sequence[int] | IntArray, dimension: int
-) -> tuple[IntArray, FloatArray]:
-    """Ids and vectors of these chunks, by id; chunks that are gone are left out."""
-    if len(chunk_ids) == 0:
-        return np.empty(0, np.int64), np.empty((0, dimension), np.float32)
-    statement = (
-        select(VectorRow.chunk_id, VectorRow.vector)
-        .where(VectorRow.chunk_id.in_(ids_in("wanted")))
-        .order_by(VectorRow.chunk_id)
-    )
-    return _to_arrays(connection.execute(statement, {"wanted": bind_ids(chunk_ids)}).all(), dimension)
-
-
-def _to_arrays(rows: Sequence[tuple[int, bytes]], dimension: int) -> tuple[IntArray, FloatArray]:
-    ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-    return ids, faiss_side.from_bytes([row[1] for row in rows], dimension)
-
-
-def count_chunks(
-    connection: Connection, generation_id: int, *, first: int = 0, last: int | None = None
-) -> int:
-    """Number of chunks of a generation with ids from `first` to `last`."""
-    statement = (
-        select(func.count())
-        .select_from(ChunkRow)
-        .where(ChunkRow.generation_id == generation_id, ChunkRow.id >= first)
-    )
-    if last is not None:
-        statement = statement.where(ChunkRow.id <= last)
-    return int(connection.execute(statement).scalar_one())

@@ -1,7 +1,8 @@
-"""Mending and cleaning a store: repair, purge, backup and restore. The caller holds the writer lock.
+"""Mending and cleaning a store: repair, purge, backup and restore.
 
-Repair reads only what verification found wrong, builds aside, and swaps in one transaction; it deletes no
-document. Whatever cannot be mended from the store itself is marked, so that the next ingest reads its file
+The caller of repair and purge holds the writer lock; a backup needs none, and a restore takes that of the new
+store. Repair reads only what verification found wrong, builds aside, and swaps in one transaction; it deletes
+no document. Whatever cannot be mended from the store itself is marked, so that the next ingest reads its file
 again. Purge makes sure that the bytes of deleted documents are in no file any more.
 """
 
@@ -20,13 +21,15 @@ from sqlalchemy.engine import Connection, Engine
 from ragstack.errors import StoreError, UsageError
 from ragstack.store import documents, fulltext, segments
 from ragstack.store.clock import now
-from ragstack.store.database import checkpoint
+from ragstack.store.database import bind_ids, checkpoint
 from ragstack.store.failpoints import reached
-from ragstack.store.files import make_private_directory, sync_directory
+from ragstack.store.files import make_private_directory, sync_directory, writer_lock
 from ragstack.store.index import INDEX_DIRECTORY
+from ragstack.store.sources import FOLDER
 from ragstack.store.verification import Damage, Problem
 
 BACKUPS = "backups"
+BEFORE_MIGRATION = "before-migration-from-"
 DAMAGED = "damaged in the store"
 
 _FULL_TEXT_ROWS = (
@@ -96,6 +99,7 @@ def mark_for_reading(connection: Connection, document_id: int) -> None:
 
 
 def _mend_relations(connection: Connection) -> None:
+    _mend_orphans(connection)
     statement = text(
         "SELECT DISTINCT document_id FROM chunks WHERE id NOT IN (SELECT chunk_id FROM vectors) "
         "UNION SELECT id FROM documents WHERE id NOT IN (SELECT document_id FROM document_structures)"
@@ -113,6 +117,57 @@ def _mend_relations(connection: Connection) -> None:
         connection.execute(text(mending))
     for document_id in incomplete:
         documents.seal(connection, document_id)
+
+
+def _mend_orphans(connection: Connection) -> None:
+    """Give documents whose source is lost a source again; delete every other row that lacks its parent.
+
+    What belonged to a lost generation is read again with its document. Removing an orphan may leave others.
+    """
+    while orphans := connection.execute(text("PRAGMA foreign_key_check")).all():
+        rows: dict[str, list[int]] = {}
+        for table, rowid, *_ in orphans:
+            rows.setdefault(table, []).append(int(rowid))
+        for table, ids in rows.items():
+            if table == "documents":
+                _restore_sources(connection)
+            elif table == "chunks":
+                _delete_orphaned_chunks(connection, ids)
+            else:
+                connection.execute(
+                    text(f"DELETE FROM {table} WHERE rowid IN (SELECT value FROM json_each(:ids))"),
+                    {"ids": bind_ids(ids)},
+                )
+        reached("orphans mended")
+
+
+def _restore_sources(connection: Connection) -> None:
+    """A source at an invented root for each lost one; `ragstack sources relocate` gives it the true root."""
+    lost = connection.execute(
+        text("SELECT DISTINCT source_id FROM documents WHERE source_id NOT IN (SELECT id FROM sources)")
+    ).scalars()
+    for source_id in lost.all():
+        connection.execute(
+            text("INSERT INTO sources(id, kind, root, created_at) VALUES (:id, :kind, :root, :created_at)"),
+            {"id": source_id, "kind": FOLDER, "root": f"/lost-source-{source_id}", "created_at": now()},
+        )
+
+
+def _delete_orphaned_chunks(connection: Connection, chunk_ids: Sequence[int]) -> None:
+    """Delete chunks that lack their document or their generation, and have the documents read again."""
+    bound = {"ids": bind_ids(chunk_ids)}
+    owners = connection.execute(
+        text("SELECT DISTINCT document_id FROM chunks WHERE id IN (SELECT value FROM json_each(:ids))"), bound
+    )
+    for document_id in owners.scalars().all():
+        mark_for_reading(connection, document_id)
+    known = text(
+        "SELECT id FROM chunks WHERE id IN (SELECT value FROM json_each(:ids)) "
+        "AND generation_id IN (SELECT id FROM generations)"
+    )
+    documents.delete_chunks(connection, list(connection.execute(known, bound).scalars()))
+    fulltext.delete_rows(connection, chunk_ids)
+    connection.execute(text("DELETE FROM chunks WHERE id IN (SELECT value FROM json_each(:ids))"), bound)
 
 
 def rebuild_full_text(connection: Connection) -> None:
@@ -220,11 +275,35 @@ def _sync_tree(folder: Path) -> None:
     sync_directory(folder)
 
 
-def new_backup_directory(directory: Path) -> Path:
-    """Where a repair of the store in `directory` puts its backup."""
-    name = now().replace(":", "").replace("+0000", "Z")
+def new_backup_directory(directory: Path, prefix: str = "") -> Path:
+    """Where a repair or a migration of the store in `directory` puts its backup."""
+    name = prefix + now().replace(":", "").replace("+0000", "Z")
     taken = sum(1 for _ in (directory / BACKUPS).glob(f"{name}*"))
     return directory / BACKUPS / (f"{name}-{taken + 1}" if taken else name)
+
+
+def back_up_for_migration(database: Path, directory: Path, revision: str | None) -> Path:
+    """A backup of the store as it is before its schema is changed; StoreError when there is no room for it.
+
+    A migration writes the database again into the log, so that room for that is asked for as well.
+    """
+    database_bytes = sum(path.stat().st_size for path in directory.glob(f"{database.name}*"))
+    index_bytes = sum(path.stat().st_size for path in (directory / INDEX_DIRECTORY).glob("*"))
+    needed, free = 2 * database_bytes + index_bytes, shutil.disk_usage(directory).free
+    if free < needed:
+        raise StoreError(
+            f"migrating `{directory}` needs {needed / 1e6:,.1f} MB for a backup and the log, and "
+            f"{free / 1e6:,.1f} MB are free",
+            hint="free some space and run the command again; the store is as it was",
+        )
+    return backup(database, directory, new_backup_directory(directory, f"{BEFORE_MIGRATION}{revision}-"))
+
+
+def keep_only_migration_backup(directory: Path, kept: Path) -> None:
+    """Delete the backups of earlier migrations: one is enough to go back, and each holds every text."""
+    for folder in (directory / BACKUPS).glob(f"{BEFORE_MIGRATION}*"):
+        if folder != kept:
+            shutil.rmtree(folder)
 
 
 def remove_unfinished_backups(directory: Path, database_name: str) -> None:
@@ -235,15 +314,29 @@ def remove_unfinished_backups(directory: Path, database_name: str) -> None:
 
 
 def restore(source: Path, database_name: str, directory: Path) -> None:
-    """Make a store in `directory`, which must hold none, from the backup in `source`."""
+    """Make a store in `directory`, which must hold none, from the backup in `source`.
+
+    Holds the writer lock of the new store, so that nobody makes another one there meanwhile.
+    """
     if not (source / database_name).is_file():
         raise UsageError(f"`{source}` holds no `{database_name}`", hint="name a directory made by `backup`")
+    _require_no_store(directory, database_name)
+    make_private_directory(directory)
+    with writer_lock(directory, wait_seconds=0):
+        _require_no_store(directory, database_name)
+        _copy_backup(source, database_name, directory)
+
+
+def _require_no_store(directory: Path, database_name: str) -> None:
     if (directory / database_name).exists():
         raise StoreError(
             f"there is a store at `{directory}` already",
             hint="restore into another place with `--store DIR`, or move the old store away first",
         )
-    make_private_directory(directory)
+
+
+def _copy_backup(source: Path, database_name: str, directory: Path) -> None:
+    """Index files first, then the database aside; only its name makes a store of them."""
     index = source / INDEX_DIRECTORY
     make_private_directory(directory / INDEX_DIRECTORY)
     for path in sorted(index.glob("*.faiss")) if index.is_dir() else []:

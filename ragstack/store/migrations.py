@@ -6,10 +6,11 @@ The migrations lie in the top-level `alembic/` of a checkout and in `ragstack/_a
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from ragstack.errors import StoreDamagedError, StoreVersionError
@@ -25,21 +26,21 @@ def script_directory() -> Path:
     return installed if installed.is_dir() else package.parent / "alembic"
 
 
-def revision(connection: Connection) -> str | None:
-    """The schema's revision, None for a database without one."""
-    named = connection.execute(text("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")).scalar()
-    if not named:
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+def revision(database: Path) -> str | None:
+    """The schema's revision, None for a database without one. Sets nothing, not even the journal mode."""
+    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=rw", uri=True)) as connection:
+        connection.execute("PRAGMA query_only=ON")
+        named = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if named else None
+    return str(row[0]) if row else None
 
 
-def needs_upgrade(engine: Engine) -> bool:
+def needs_upgrade(database: Path) -> bool:
     """Whether the schema is older than this ragstack; StoreVersionError if it is newer, without a write.
 
     StoreDamagedError if there is no schema at all.
     """
-    with engine.connect() as connection:
-        found = revision(connection)
+    found = revision(database)
     if found is None:  # a store gets its name only after its tables
         raise StoreDamagedError(
             "the database is empty or not one of ragstack",
@@ -59,13 +60,17 @@ def _known_revisions() -> set[str]:
     return {path.name.split("_")[0] for path in (script_directory() / "versions").glob("*.py")}
 
 
-def upgrade(database: Path) -> None:
-    """Run every migration that is missing, all in one transaction. The caller holds the writer lock."""
+def upgrade(database: Path, scripts: Path | None = None) -> None:
+    """Run every migration that is missing, all in one transaction. The caller holds the writer lock.
+
+    `scripts` are those of another database than the store's, such as its history.
+    """
     from alembic import command
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", script_directory().as_posix().replace("%", "%%"))
+    location = scripts or script_directory()
+    config.set_main_option("script_location", location.as_posix().replace("%", "%%"))
     engine = create_engine(f"sqlite:///{database}", poolclass=NullPool)
     with engine.connect() as connection:
         raw = connection.connection.dbapi_connection

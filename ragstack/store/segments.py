@@ -2,11 +2,13 @@
 
 Only a holder of the writer lock may call this. A file is written and synced under a new name first; the row
 that names it is committed afterwards, so that a crash in between leaves a stray file and no lie. Segments are
-merged geometrically: each vector is rewritten at most about log2(n / PUBLISH_AT) times.
+merged geometrically: each vector is rewritten at most about log2(n / PUBLISH_AT) times. How a segment is
+built follows its size, see `building`.
 """
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,16 +20,17 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection, Engine
 
 from ragstack.store import vectors as faiss_side
+from ragstack.store.building import BuiltSegment, build_stored
 from ragstack.store.clock import now
 from ragstack.store.failpoints import reached
-from ragstack.store.files import make_private_directory, sync_directory, write_durably
-from ragstack.store.index import INDEX_DIRECTORY, count_chunks, read_vectors
+from ragstack.store.files import make_private_directory, sync_directory, writing_durably
+from ragstack.store.index import INDEX_DIRECTORY
 from ragstack.store.models import DeadVector, Generation, Segment, StoreInfo
+from ragstack.store.stored_vectors import count_chunks
 
 if TYPE_CHECKING:
     from ragstack.records import IntArray
     from ragstack.store.database import AnyRow
-    from ragstack.store.vectors import VectorSegment
 
 MAX_TAIL = 20_000
 """The tail is published when it has grown to this, so that no cold question reads a long one."""
@@ -36,7 +39,13 @@ PUBLISH_AT = 512
 """A shorter tail is left unpublished at the end of an ingest: reading it costs a few milliseconds."""
 
 MERGE_FACTOR = 2
-"""A segment with at most this many times the new vectors is merged with them."""
+"""A segment with at most this many times the new vectors is merged with them.
+
+A million vectors that come 20,000 at a time end in segments of 680,000, 260,000 and 60,000; each vector is
+written 3.8 times on the way, and training and filling inverted files costs 2.3 times what building one of a
+million does (counting multiplications; factors of 1 and 4 cost 1.8 and 3.9 times): retraining at every merge
+is affordable.
+"""
 
 QUARANTINE = "quarantine"
 """Folder of the store for index files that were found damaged."""
@@ -81,14 +90,15 @@ def publish(engine: Engine, directory: Path, *, generation_id: int, dimension: i
 
 def _carry_out(engine: Engine, directory: Path, generation_id: int, dimension: int, plan: _Plan) -> None:
     with engine.connect() as connection:
-        ids, rows = read_vectors(connection, generation_id, dimension, first=plan.first, last=plan.last)
+        built = build_stored(connection, generation_id, dimension, first=plan.first, last=plan.last)
     row = None
-    if len(ids):
-        segment = faiss_side.build_segment(ids, rows)
-        row = _write_segment(directory, segment) | {
+    if built is not None:
+        row = _write_segment(directory, built) | {
             "generation_id": generation_id,
             "first_chunk_id": plan.first,
-            "last_chunk_id": max([int(ids[-1]), *(live.row.last_chunk_id for live in plan.merged)]),
+            "last_chunk_id": max(
+                [int(built.segment.ids[-1]), *(live.row.last_chunk_id for live in plan.merged)]
+            ),
         }
     _record(engine, directory, generation_id, plan, row)
 
@@ -118,18 +128,19 @@ def _to_merge(segments: list[_Live], tail: int) -> list[_Live]:
     return merged
 
 
-def _write_segment(directory: Path, segment: VectorSegment) -> dict[str, object]:
+def _write_segment(directory: Path, built: BuiltSegment) -> dict[str, object]:
     """Write the file of a segment; returns what the manifest says of the file itself."""
-    data = faiss_side.serialize(segment)
     name = f"{uuid.uuid4().hex}.faiss"
     make_private_directory(directory / INDEX_DIRECTORY)
+    with writing_durably(directory / INDEX_DIRECTORY / name) as file:
+        faiss_side.serialize(built.segment, file.write)
     return {
         "file": name,
-        "bytes": len(data),
-        "sha256": write_durably(directory / INDEX_DIRECTORY / name, data),
-        "kind": segment.kind,
-        "vectors": segment.count,
-        "details": "{}",
+        "bytes": file.size,
+        "sha256": file.sha256,
+        "kind": built.segment.kind,
+        "vectors": built.segment.count,
+        "details": json.dumps(built.details),
         "created_at": now(),
         "retired_at": None,
     }

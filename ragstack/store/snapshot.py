@@ -24,14 +24,17 @@ from ragstack.records import (
     Filter,
     Landmark,
     Location,
+    SelectedDocument,
     StoredChunk,
+    TermCounts,
 )
-from ragstack.store import catalog, fulltext
-from ragstack.store.catalog import DocumentInfo
+from ragstack.store import catalog, fulltext, sources
+from ragstack.store.catalog import DocumentInfo, FailureInfo, RunInfo, SegmentInfo, SourceInfo
 from ragstack.store.database import bind_ids, decoding, ids_in
 from ragstack.store.documents import elements_from_json
 from ragstack.store.filters import matching_documents
-from ragstack.store.index import EXACT_BELOW, VectorIndex, read_vectors_of
+from ragstack.store.generations import IndexGeneration, current_generation
+from ragstack.store.index import EXACT_BELOW
 from ragstack.store.models import (
     ChunkRow,
     DocumentMetadata,
@@ -40,6 +43,9 @@ from ragstack.store.models import (
     StoredLandmark,
     TextBlock,
 )
+from ragstack.store.protocols import VectorSearch
+from ragstack.store.sources import KnownFailure, KnownFile, Place
+from ragstack.store.stored_vectors import read_vectors_of
 from ragstack.store.vectors import search_rows
 
 if TYPE_CHECKING:
@@ -47,14 +53,22 @@ if TYPE_CHECKING:
     from ragstack.store.database import AnyRow
 
 
+REMEMBERED_DOCUMENTS = 256
+"""Documents whose structure is kept in memory: more than a prompt cites, few enough for any memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A store as it was at one commit. Implements `ChunkSearch` and `TextSource`."""
+    """A store as it was at one commit. Implements `protocols.ReadSession`."""
 
     connection: Connection
-    index: VectorIndex | None
+    index: VectorSearch | None
     _structures: dict[int, tuple[Element, ...]] = field(default_factory=dict, repr=False)
     _documents: dict[int, DocumentInfo] = field(default_factory=dict, repr=False)
+
+    def generation(self) -> IndexGeneration | None:
+        """The generation that is searched; None in a store that never held a document."""
+        return current_generation(self.connection)
 
     # ------------------------------------------------------------------ searching
 
@@ -68,8 +82,12 @@ class Snapshot:
             ids, rows = read_vectors_of(self.connection, only, self.index.dimension)
             found = search_rows(ids, rows, vector, limit)
         else:
-            found = self.index.search(vector, limit, only=only)
+            found = self.index.search(vector, limit, only=only, read=self._read_vectors)
         return [Candidate(chunk_id, rank, score) for rank, (chunk_id, score) in enumerate(found, 1)]
+
+    def _read_vectors(self, chunk_ids: Sequence[int]) -> tuple[IntArray, FloatArray]:
+        assert self.index is not None
+        return read_vectors_of(self.connection, chunk_ids, self.index.dimension)
 
     def _chunk_ids_of(self, document_ids: Sequence[int]) -> IntArray:
         assert self.index is not None
@@ -98,12 +116,24 @@ class Snapshot:
         )
         return [Candidate(chunk_id, rank, score) for rank, (chunk_id, score) in enumerate(found, 1)]
 
+    def term_counts(self, question: str) -> TermCounts:
+        """How many chunks hold each of the terms that the question is searched by."""
+        terms = fulltext.rarest_terms(self.connection, fulltext.question_terms(question))
+        return TermCounts(fulltext.row_count(self.connection), fulltext.holding(self.connection, terms))
+
     def cosines(self, vector: FloatArray, chunk_ids: Sequence[int]) -> dict[int, float]:
         """Inner product of `vector` with the stored vectors of these chunks."""
         if self.index is None or not chunk_ids:
             return {}
         ids, rows = read_vectors_of(self.connection, chunk_ids, self.index.dimension)
         return dict(zip(ids.tolist(), (rows @ vector).tolist(), strict=True))
+
+    def vectors(self, chunk_ids: Sequence[int]) -> dict[int, FloatArray]:
+        """The stored vectors of these chunks, each of shape (dimension,); ids that are gone are left out."""
+        if self.index is None:
+            return {}
+        ids, rows = read_vectors_of(self.connection, chunk_ids, self.index.dimension)
+        return dict(zip(ids.tolist(), rows, strict=True))
 
     def chunks(self, chunk_ids: Iterable[int]) -> dict[int, StoredChunk]:
         """The chunks of these ids with their texts, in two queries whatever their number."""
@@ -164,6 +194,8 @@ class Snapshot:
     def locate(self, document_id: int, start: int, end: int) -> Location:
         """Page (or the like) and original lines of a span."""
         if document_id not in self._documents:
+            if len(self._documents) >= REMEMBERED_DOCUMENTS:
+                self._documents.clear()
             self._documents[document_id] = self.document_info(document_id)
         document = self._documents[document_id]
         first_line = last_line = None
@@ -186,15 +218,18 @@ class Snapshot:
     def _headings_at(self, document_id: int, offset: int) -> tuple[str, ...]:
         """Titles of the headings that enclose `offset`, a heading itself included, outermost first."""
         path: list[Element] = []
-        for element in self._elements(document_id):
+        for element in self.elements(document_id):
             if element.start > offset:
                 break
             if element.kind is ElementKind.HEADING:
                 path = [*(outer for outer in path if outer.level < element.level), element]
         return tuple(heading.title for heading in path)
 
-    def _elements(self, document_id: int) -> tuple[Element, ...]:
+    def elements(self, document_id: int) -> tuple[Element, ...]:
+        """The structural units of a document, sorted."""
         if document_id not in self._structures:
+            if len(self._structures) >= REMEMBERED_DOCUMENTS:
+                self._structures.clear()
             stored = self.connection.execute(
                 select(DocumentStructure.elements).where(DocumentStructure.document_id == document_id)
             ).scalar()
@@ -252,7 +287,7 @@ class Snapshot:
             reader=row.reader,
             reader_version=row.reader_version,
             title=row.title,
-            elements=self._elements(document_id),
+            elements=self.elements(document_id),
             landmarks=tuple(Landmark(*mark) for mark in landmarks),
             lines_are_original=row.lines_are_original,
             metadata=self.metadata(document_id),
@@ -266,6 +301,10 @@ class Snapshot:
             .order_by(DocumentMetadata.key)
         )
         return {row.key: row.value for row in rows}
+
+    def selected_documents(self, where: Filter) -> list[SelectedDocument]:
+        """The documents that pass the filter, by root and path."""
+        return catalog.selected_documents(self.connection, matching_documents(self.connection, where))
 
     def documents(self) -> list[DocumentInfo]:
         """Every document, by root and path."""
@@ -284,6 +323,42 @@ class Snapshot:
                 .order_by(ChunkRow.position)
             ).scalars()
         )
+
+    # ------------------------------------------------------------ sources and files
+
+    def sources(self) -> list[SourceInfo]:
+        """Every source, by kind and root."""
+        return catalog.sources(self.connection)
+
+    def place_of(self, path: str, *, is_folder: bool) -> Place:
+        """Where the absolute, resolved `path` (with `/`) belongs, creating nothing."""
+        return sources.place_of(self.connection, path, is_folder=is_folder)
+
+    def known_files(self, source_id: int, prefix: str = "") -> dict[str, KnownFile]:
+        """The stored files of a source at or beneath `prefix`, by path."""
+        return sources.known_files(self.connection, source_id, prefix)
+
+    def known_failures(self, source_id: int, prefix: str = "") -> dict[str, KnownFailure]:
+        """The files of a source at or beneath `prefix` that could not be read, by path."""
+        return sources.known_failures(self.connection, source_id, prefix)
+
+    # ------------------------------------------------------ for people who look inside
+
+    def failures(self) -> list[FailureInfo]:
+        """Every file that could not be read, by root and path."""
+        return catalog.failures(self.connection)
+
+    def segments(self) -> list[SegmentInfo]:
+        """The published segments of the current generation, oldest ids first."""
+        return catalog.segments(self.connection, self._generation_id)
+
+    def unpublished(self) -> int:
+        """Number of chunks that no segment covers yet."""
+        return catalog.unpublished(self.connection, self._generation_id)
+
+    def last_run(self) -> RunInfo | None:
+        """The last ingest that changed something, if there was one."""
+        return catalog.last_run(self.connection)
 
 
 def _stored_chunk(row: AnyRow, body: str) -> StoredChunk:

@@ -17,17 +17,19 @@ from sqlalchemy.engine import Connection, Engine
 
 from ragstack.config import DATABASE_FILE
 from ragstack.errors import StoreDamagedError, StoreError, StoreNotFoundError
-from ragstack.store import migrations
+from ragstack.store import maintenance, migrations, verification
+from ragstack.store.catalog import DiskUse
 from ragstack.store.clock import now
 from ragstack.store.database import checkpoint, damage_reported, open_engine
 from ragstack.store.failpoints import reached
 from ragstack.store.files import FILE_MODE, make_private_directory, sync_directory, writer_lock
 from ragstack.store.generations import current_generation
 from ragstack.store.index import INDEX_DIRECTORY, VectorIndex, load_index
-from ragstack.store.maintenance import remove_unfinished_backups
+from ragstack.store.maintenance import Repair
 from ragstack.store.models import StoreInfo
 from ragstack.store.segments import published_files, rebuild, remove_strays
 from ragstack.store.snapshot import Snapshot
+from ragstack.store.verification import Verification
 from ragstack.store.writer import Writer, drop_retired_generations
 
 WAIT_SECONDS = 10.0
@@ -39,7 +41,10 @@ def _ignore(_warning: str) -> None:
 
 
 class Store:
-    """A store directory, opened. Safe to use from several threads; a context manager."""
+    """A store directory, opened. Safe to use from several threads; a context manager.
+
+    Implements `protocols.DocumentStore`.
+    """
 
     def __init__(self, directory: Path, *, warn: Callable[[str], None] = _ignore) -> None:
         self.directory = directory
@@ -51,18 +56,30 @@ class Store:
 
     @classmethod
     def open(cls, directory: Path, *, warn: Callable[[str], None] = _ignore) -> Store:
-        """Open an existing store, migrating it if it is older; StoreNotFoundError if there is none."""
+        """Open an existing store, migrating it if it is older; StoreNotFoundError if there is none.
+
+        Before a migration the store is backed up, and `warn` is told where the backup lies.
+        """
         store = cls(directory, warn=warn)
         if not store.database.is_file():
             raise StoreNotFoundError(
                 f"there is no store at `{directory}`", hint="run `ragstack ingest FOLDER` to make one"
             )
         with damage_reported(store.database):
-            if migrations.needs_upgrade(store._reading_engine()):
-                store.close()
+            if migrations.needs_upgrade(store.database):
                 with writer_lock(directory, wait_seconds=WAIT_SECONDS):
-                    migrations.upgrade(store.database)
+                    store._migrate()
         return store
+
+    def _migrate(self) -> None:
+        """Back up and migrate, unless another process has done so. The caller holds the writer lock."""
+        if not migrations.needs_upgrade(self.database):
+            return
+        older = migrations.revision(self.database)
+        saved = maintenance.back_up_for_migration(self.database, self.directory, older)
+        self._warn(f"schema {older} is migrated to {migrations.HEAD}; the store as it was is in `{saved}`")
+        migrations.upgrade(self.database)
+        maintenance.keep_only_migration_backup(self.directory, saved)
 
     @classmethod
     def create(cls, directory: Path, *, warn: Callable[[str], None] = _ignore) -> Store:
@@ -150,7 +167,7 @@ class Store:
             try:
                 if healing:
                     _remove_unfinished(self.directory)
-                    remove_unfinished_backups(self.directory, DATABASE_FILE)
+                    maintenance.remove_unfinished_backups(self.directory, DATABASE_FILE)
                     remove_strays(engine, self.directory)
                     self._heal(engine)
                     drop_retired_generations(engine, self.directory)
@@ -168,6 +185,45 @@ class Store:
                 rebuild(engine, self.directory, file)
                 if file not in damaged:  # the reader has said so already
                     self._warn(f"index segment `{file}` was missing or cut short; made anew")
+
+    # ---------------------------------------------------------------------- upkeep
+
+    def disk_use(self) -> DiskUse:
+        """Bytes on disk by part."""
+        log = self.database.with_name(f"{self.database.name}-wal")
+        return DiskUse(
+            database=self.database.stat().st_size,
+            write_ahead_log=log.stat().st_size if log.exists() else 0,
+            index=sum(path.stat().st_size for path in (self.directory / INDEX_DIRECTORY).glob("*")),
+        )
+
+    def verify(self, *, share: float = 0.0, seed: int = 0) -> Verification:
+        """Check the store against itself: quickly, or (`share` of the documents) down to every byte."""
+        with self.read(healing=False) as snapshot:
+            return verification.verify(snapshot.connection, self.directory, share=share, seed=seed)
+
+    def repair(self, *, apply: bool = False) -> tuple[Verification, list[Repair], Path | None]:
+        """What is wrong, what mends it, and (`apply`) mend it after a backup, whose path is returned."""
+        with self.write(healing=False) as writer:
+            found = self.verify(share=1.0)
+            repairs = maintenance.plan_repairs(found.problems)
+            if not apply or not repairs:
+                return found, repairs, None
+            place = maintenance.new_backup_directory(self.directory)
+            saved = maintenance.backup(self.database, self.directory, place)
+            maintenance.repair(writer.engine, self.directory, found.problems)
+        return found, repairs, saved
+
+    def purge(self) -> None:
+        """Make sure that nothing of deleted documents is left in any file of the store."""
+        with self.write() as writer:
+            generation = writer.generation()
+            ids = [generation.id] if generation else []
+            maintenance.purge(writer.engine, self.directory, ids)
+
+    def backup(self, destination: Path) -> Path:
+        """Copy the store, as of one moment, into the new directory `destination`, while others may write."""
+        return maintenance.backup(self.database, self.directory, destination)
 
 
 def _make_database(directory: Path) -> None:

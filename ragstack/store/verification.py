@@ -1,8 +1,8 @@
 """Checking a store against itself: what is damaged, what disagrees, and what would mend it. Never writes.
 
 The fast check compares structure and counts and the hashes of index files; the deep one recomputes every
-chunk's checksum, compares every vector of every segment with the one in SQLite by id, and lets FTS5 check its
-index against its rows. Counts alone prove nothing: two errors can cancel out.
+chunk's checksum, compares every vector of every segment with the one in SQLite by id, and compares the
+full-text index with one made anew from its rows. Counts alone prove nothing: two errors can cancel out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from sqlalchemy.exc import DatabaseError
 from ragstack.store import documents, fulltext, integrity
 from ragstack.store import vectors as faiss_side
 from ragstack.store.database import bind_ids
-from ragstack.store.index import INDEX_DIRECTORY, read_vectors
+from ragstack.store.fulltext_check import check_index
+from ragstack.store.index import INDEX_DIRECTORY, load_checked, read_checked
+from ragstack.store.stored_vectors import read_vectors_of
+from ragstack.words import character_pairs
 
 if TYPE_CHECKING:
     from ragstack.store.database import AnyRow
@@ -42,6 +45,7 @@ class Damage(StrEnum):
     FULL_TEXT = "full text"
     SEGMENT = "segment"
     STRAY_FILE = "stray file"
+    UNCHECKED = "not checked"
 
 
 REMEDIES = {
@@ -52,6 +56,7 @@ REMEDIES = {
     Damage.FULL_TEXT: "run `ragstack repair --apply`",
     Damage.SEGMENT: "run `ragstack repair --apply`",
     Damage.STRAY_FILE: "none needed: the next writing command removes it",
+    Damage.UNCHECKED: "run `ragstack verify --deep` when no other process writes to the store",
 }
 
 
@@ -83,7 +88,7 @@ class Verification:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is wrong (a stray file is not)."""
+        """Whether nothing is wrong (a stray file is not) and nothing was left out of the check."""
         return all(problem.damage is Damage.STRAY_FILE for problem in self.problems)
 
 
@@ -176,25 +181,14 @@ def _relation_problems(connection: Connection) -> Iterator[Problem]:
 
 
 def _full_text_problems(connection: Connection) -> Iterator[Problem]:
-    """The check of FTS5 needs a write statement, so it runs on a connection of its own, rolled back."""
-    if not fulltext.statistics_agree(connection):
-        yield Problem(Damage.FULL_TEXT, fulltext.TABLE, "its totals are not those of its rows")
+    """What is wrong with the full-text index, and what of it could not be looked at."""
     path = connection.exec_driver_sql("PRAGMA database_list").fetchone()
     assert path is not None
-    import sqlite3
-    from contextlib import closing
-
-    with closing(sqlite3.connect(str(path[2]), isolation_level=None)) as other:
-        other.execute("BEGIN")
-        try:
-            other.execute(
-                f"INSERT INTO {fulltext.TABLE}({fulltext.TABLE}, rank) VALUES ('integrity-check', 1)"
-            )
-        except sqlite3.DatabaseError as error:
-            if "readonly" not in str(error) and "locked" not in str(error):
-                yield Problem(Damage.FULL_TEXT, fulltext.TABLE, str(error))
-        finally:
-            other.execute("ROLLBACK")
+    checked = check_index(Path(str(path[2])))
+    for detail in checked.problems:
+        yield Problem(Damage.FULL_TEXT, fulltext.TABLE, detail)
+    if checked.unchecked:
+        yield Problem(Damage.UNCHECKED, fulltext.TABLE, f"FTS5 could not be asked ({checked.unchecked})")
 
 
 # ------------------------------------------------------------------------- segments
@@ -224,12 +218,14 @@ def _segment_problems(connection: Connection, directory: Path, *, deep: bool) ->
 
 def _file_problem(path: Path, row: AnyRow) -> str | None:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    if len(data) != row.bytes:
-        return f"has {len(data):,} bytes instead of {row.bytes:,}"
-    if hashlib.sha256(data).hexdigest() != row.sha256:
+    if size != row.bytes:
+        return f"has {size:,} bytes instead of {row.bytes:,}"
+    if digest != row.sha256:
         return "does not have the sha256 of its manifest"
     return None
 
@@ -247,8 +243,11 @@ def _coverage_problem(connection: Connection, path: Path, row: AnyRow, *, deep: 
         return f"its manifest counts {row.vectors:,} vectors, the database {len(expected):,}"
     if not deep:
         return None
+    read = read_checked(path, row.bytes, row.sha256)
+    if isinstance(read, str):
+        return read
     try:
-        segment = faiss_side.deserialize(path.read_bytes(), row.kind, row.dimension)
+        segment = load_checked(read, row, row.dimension)
     except ValueError as error:
         return f"cannot be loaded ({error})"
     if set(segment.ids.tolist()) != expected:
@@ -257,13 +256,14 @@ def _coverage_problem(connection: Connection, path: Path, row: AnyRow, *, deep: 
 
 
 def _vector_problem(connection: Connection, segment: faiss_side.VectorSegment, row: AnyRow) -> str | None:
-    ids, rows = read_vectors(
-        connection, row.generation_id, row.dimension, first=row.first_chunk_id, last=row.last_chunk_id
-    )
-    position = {chunk_id: at for at, chunk_id in enumerate(segment.ids.tolist())}
-    held = segment.vectors()[[position[chunk_id] for chunk_id in ids.tolist()]] if len(ids) else rows
-    different = np.flatnonzero(~segment.agrees(held, rows))
-    return f"{len(different):,} vectors differ from the database" if len(different) else None
+    """Whether each live chunk has its own vector, part by part: a segment may be larger than the memory."""
+    different = 0
+    for ids, codes in segment.parts():
+        stored_ids, rows = read_vectors_of(connection, ids, row.dimension)
+        order = np.argsort(ids)
+        held = codes[order][np.isin(ids[order], stored_ids)]
+        different += int(np.count_nonzero(~segment.agrees(held, rows)))
+    return f"{different:,} vectors differ from the database" if different else None
 
 
 # ------------------------------------------------------------------------ documents
@@ -324,10 +324,6 @@ def _chunk_problems(
             yield Problem(Damage.CHUNK, subject, detail, document_id)
             continue
         headings = fulltext.searchable_headings(row.title, fulltext.headings_from_json(row.headings))
-        if (
-            row.body != chunk_text
-            or row.searchable != headings
-            or row.pairs != fulltext.character_pairs(chunk_text)
-        ):
+        if row.body != chunk_text or row.searchable != headings or row.pairs != character_pairs(chunk_text):
             detail = f"the full-text row of chunk {row.id} has another text"
             yield Problem(Damage.FULL_TEXT, subject, detail, document_id)

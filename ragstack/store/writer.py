@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 from ragstack.errors import NotInStoreError, UsageError
 from ragstack.records import Chunk, ChunkerSettings, FileStat, Fingerprint
 from ragstack.store import documents, fulltext, integrity, segments
+from ragstack.store.catalog import unpublished
 from ragstack.store.clock import now
 from ragstack.store.documents import IncomingDocument
 from ragstack.store.failpoints import reached
@@ -33,7 +34,6 @@ from ragstack.store.generations import (
     retired_generations,
     switch_generation,
 )
-from ragstack.store.index import count_chunks
 from ragstack.store.models import (
     ChunkRow,
     Failure,
@@ -63,7 +63,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Writer:
-    """The right to change the store in `directory`; see the module for what each method promises."""
+    """The right to change the store in `directory`; see the module for what each method promises.
+
+    Implements `protocols.WriteSession`.
+    """
 
     engine: Engine
     directory: Path
@@ -288,13 +291,7 @@ class Writer:
     def tail_length(self, generation: IndexGeneration) -> int:
         """Number of chunks that no segment covers yet."""
         with self.engine.connect() as connection:
-            covered = connection.execute(
-                select(Segment.last_chunk_id)
-                .where(Segment.generation_id == generation.id, Segment.retired_at.is_(None))
-                .order_by(Segment.last_chunk_id.desc())
-                .limit(1)
-            ).scalar()
-            return count_chunks(connection, generation.id, first=(covered or 0) + 1)
+            return unpublished(connection, generation.id)
 
     def record_run(self, started_at: str, summary: Mapping[str, int]) -> None:
         """Note an ingest that changed something."""

@@ -26,7 +26,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @needs_fork
 @pytest.mark.parametrize(
     "items",
-    [("damage",), ("syscalls", "power"), ("space", "pairs", "purging", "idle")],
+    [("damage",), ("syscalls", "power"), ("space", "pairs", "purging", "idle", "released")],
     ids=" ".join,
 )
 def test_a_small_share_of_the_campaign_holds(items: tuple[str, ...]) -> None:

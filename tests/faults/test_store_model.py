@@ -5,13 +5,15 @@ from faults.model import StoreModel
 from hypothesis import HealthCheck, settings
 
 from ragstack.ingestion import batch
-from ragstack.store import failpoints, segments, writer
+from ragstack.store import building, failpoints, segments, writer
 
 
 @pytest.fixture(autouse=True)
 def _thresholds_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine lowers thresholds for its process; other tests must not see that."""
     for module, name in (
+        (building, "APPROXIMATE_FROM"),
+        (building, "TARGET_RECALL"),
         (segments, "PUBLISH_AT"),
         (segments, "MAX_TAIL"),
         (batch, "FLUSH_DOCUMENTS"),

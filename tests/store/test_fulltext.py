@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 from store_fixtures import Filled
 
 from ragstack.records import Filter
-from ragstack.store.fulltext import character_pairs, integrity_problem, match_expression
+from ragstack.store.fulltext import (
+    LONGEST_SEARCH,
+    integrity_problem,
+    match_expression,
+    question_terms,
+)
+from ragstack.words import character_pairs
 
 NO_FILTER = Filter()
 
@@ -40,6 +46,47 @@ def test_a_text_is_found_by_a_word_of_it(filled: Filled, stored: str, question: 
     assert _found(filled, question)[:1] == [stored]
 
 
+@pytest.mark.parametrize(
+    ("question", "terms"),
+    [
+        ("what does reset_device_state do?", ["reset_device_state", "reset", "device", "state"]),
+        ("error E1042 in version 2.3.1", ["error", "e1042", "version", "2.3.1"]),
+        ("call getUserName", ["call", "get_user_name", "getusername"]),
+        ("1,000 people", ["1,000", "people"]),
+        ("東京タ", ["東京", "京タ"]),
+    ],
+)
+def test_an_identifier_is_searched_whole_and_by_its_words(question: str, terms: list[str]) -> None:
+    assert question_terms(question) == terms
+
+
+def test_a_version_is_found_as_it_stands_and_not_by_its_numbers(filled: Filled) -> None:
+    filled.put("a.txt", "release 3 of 1 with 2 changes")
+    filled.put("b.txt", "release 2.3.1 brings nothing that many other words could not say as well")
+    assert _found(filled, "2.3.1") == [
+        "release 2.3.1 brings nothing that many other words could not say as well"
+    ]
+
+
+def test_a_name_in_camel_case_finds_the_words_it_is_made_of(filled: Filled) -> None:
+    filled.put("a.txt", "get user name from the session")
+    filled.put("b.txt", "the user has a name to get")
+    assert _found(filled, "getUserName") == ["get user name from the session"]
+
+
+def test_of_a_very_long_question_the_rarest_words_are_searched(filled: Filled) -> None:
+    for number in range(6):
+        filled.put(f"{number}.txt", " ".join(f"common{word}" for word in range(100)))
+    filled.put("rare.txt", "zebra")
+    letter = " ".join(
+        [*(f"common{word}" for word in range(100)), "zebra", *("absent" * n for n in range(1, 9))]
+    )
+    with filled.store.read() as snapshot:
+        assert "zebra" in snapshot.term_counts(letter).holding
+        assert len(snapshot.term_counts(letter).holding) == LONGEST_SEARCH
+    assert "zebra" in _found(filled, letter)
+
+
 def test_stop_words_are_no_evidence_unless_there_is_nothing_else(filled: Filled) -> None:
     filled.put("a.txt", "what is the and of to")
     filled.put("b.txt", "penguins")
@@ -65,6 +112,7 @@ def test_a_heading_is_matched_too(filled: Filled) -> None:
 def test_no_question_is_ever_syntax(filled: Filled, question: str) -> None:
     with filled.store.read() as snapshot:
         snapshot.lexical_candidates(question, 5, NO_FILTER)
+        snapshot.term_counts(question)
 
 
 def test_a_question_without_a_word_matches_nothing() -> None:

@@ -6,9 +6,10 @@ import pytest
 from store_fixtures import Filled
 
 from ragstack.config import DATABASE_FILE
-from ragstack.errors import StoreError, UsageError
+from ragstack.errors import StoreError, StoreLockedError, UsageError
 from ragstack.records import Filter
 from ragstack.store import maintenance
+from ragstack.store.files import writer_lock
 from ragstack.store.store import Store
 from ragstack.store.vectors import to_bytes
 from ragstack.store.verification import verify
@@ -103,6 +104,17 @@ def test_a_backup_needs_an_empty_place(filled: Filled, tmp_path: Path) -> None:
     (tmp_path / "full" / "something").write_text("here")
     with pytest.raises(UsageError, match="not empty"):
         maintenance.backup(filled.store.database, filled.store.directory, tmp_path / "full")
+
+
+def test_nothing_is_restored_where_another_process_makes_a_store(filled: Filled, tmp_path: Path) -> None:
+    maintenance.backup(filled.store.database, filled.store.directory, tmp_path / "saved")
+    (tmp_path / "new").mkdir()
+    with writer_lock(tmp_path / "new", wait_seconds=0), pytest.raises(StoreLockedError):
+        maintenance.restore(tmp_path / "saved", DATABASE_FILE, tmp_path / "new")
+    assert not (tmp_path / "new" / DATABASE_FILE).exists()
+    maintenance.restore(tmp_path / "saved", DATABASE_FILE, tmp_path / "new")
+    with Store.open(tmp_path / "new") as restored:
+        _assert_clean(restored)
 
 
 def test_a_restore_never_overwrites_a_store(filled: Filled, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from store_fixtures import DIMENSION, Filled, unit_vectors
 
 from ragstack.records import Filter
 from ragstack.store import segments
-from ragstack.store.index import INDEX_DIRECTORY, read_vectors
+from ragstack.store.index import INDEX_DIRECTORY
 from ragstack.store.models import Segment
 from ragstack.store.store import Store
+from ragstack.store.stored_vectors import read_vectors
 
 NO_FILTER = Filter()
 

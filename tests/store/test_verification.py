@@ -9,7 +9,7 @@ import pytest
 from store_fixtures import Filled
 
 from ragstack.config import DATABASE_FILE
-from ragstack.store import maintenance
+from ragstack.store import fulltext_check, maintenance
 from ragstack.store.store import Store
 from ragstack.store.verification import Damage, Verification, verify
 
@@ -95,6 +95,50 @@ def test_damage_in_the_database_is_found_and_mended(library: Filled, case: str) 
             assert {problem.document_id for problem in left.problems} <= marked
 
 
+ORPHANS = {
+    "documents without their source": "DELETE FROM sources",
+    "chunks without their document": "DELETE FROM documents WHERE path = 'a.txt'",
+    "everything of a generation": "DELETE FROM generations",
+    "texts without their document": "INSERT INTO text_blocks VALUES (99, 0, 4, 1, 'lost')",
+    "metadata without its document": "INSERT INTO document_metadata VALUES (99, 'author', 'Ann')",
+    "a failure without its source": "INSERT INTO failures VALUES (99, 'x', 'y', 'text', 1, 0, 0, 0, 0, '')",
+    "a mask without its generation": "INSERT INTO dead_vectors VALUES (900, 99)",
+}
+
+
+@pytest.mark.parametrize("case", ORPHANS)
+def test_rows_without_their_parent_are_found_and_mended(library: Filled, case: str) -> None:
+    _damage(library, ORPHANS[case])
+    with Store.open(library.store.directory) as store:
+        found = _verify(store)
+        assert Damage.RELATION in {problem.damage for problem in found.problems}
+        with store.write(healing=False) as writer:
+            maintenance.repair(writer.engine, store.directory, found.problems)
+        assert _verify(store).problems == ()
+
+
+def test_documents_whose_source_is_lost_stay_and_can_be_given_their_root(library: Filled) -> None:
+    _damage(library, "DELETE FROM sources")
+    with Store.open(library.store.directory) as store:
+        _, _, saved = store.repair(apply=True)
+        assert saved is not None
+        with store.write() as writer:
+            writer.relocate_source("/lost-source-1", "/library")
+        with store.read() as snapshot:
+            assert {(info.root, info.path) for info in snapshot.documents()} == {
+                ("/library", f"{name}.txt") for name in "acde"
+            }
+
+
+def test_documents_of_a_lost_generation_are_marked_to_be_read_again(library: Filled) -> None:
+    _damage(library, "DELETE FROM generations")
+    with Store.open(library.store.directory) as store:
+        store.repair(apply=True)
+        with store.read() as snapshot:
+            assert snapshot.generation() is None
+            assert all(info.stale_reason == maintenance.DAMAGED for info in snapshot.documents())
+
+
 def _truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
@@ -137,3 +181,79 @@ def test_verifying_writes_nothing(library: Filled) -> None:
     assert {path: data for path, data in after.items() if data} == {
         path: data for path, data in before.items() if data
     }
+
+
+# ---------------------------------------------------------------------- the full-text index
+
+
+def _own_check_passes(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("INSERT INTO chunk_search(chunk_search, rank) VALUES ('integrity-check', 1)")
+    except sqlite3.DatabaseError:
+        return False
+    return True
+
+
+def test_entries_that_cancel_out_in_the_check_of_fts5_are_found(filled: Filled) -> None:
+    """The lowest bit of a term's last letter: the hashes of its two entries may change by the same bit."""
+    words = [f"{letter}ubobab" for letter in "cdfghjklmnpqrstvwxz"]
+    filled.put("a.txt", " ".join(words) + "\nand " + " not ".join(words))
+    filled.store.close()
+    with closing(sqlite3.connect(filled.store.database, isolation_level=None)) as connection:
+        rows = connection.execute("SELECT id, block FROM chunk_search_data WHERE id > 10").fetchall()
+        page, block = next(row for row in rows if b"ubobab" in row[1])
+        for word in words:
+            flipped = block.replace(word.encode(), word[:-1].encode() + b"c")
+            assert flipped != block
+            connection.execute("UPDATE chunk_search_data SET block = ? WHERE id = ?", (flipped, page))
+            if _own_check_passes(connection):
+                break
+        else:
+            pytest.fail("FTS5 notices all of them: its own check would do")
+        lost = connection.execute("SELECT count(*) FROM chunk_search WHERE chunk_search MATCH ?", (word,))
+        assert lost.fetchone() == (0,)
+    assert {problem.damage for problem in _verify(filled.store).problems} == {Damage.FULL_TEXT}
+
+
+def test_a_store_without_a_chunk_is_clean_before_and_after_it_had_one(filled: Filled) -> None:
+    assert _verify(filled.store).problems == ()
+    gone = filled.put("a.txt", "alpha")
+    with filled.store.write() as writer:
+        writer.remove_documents([gone])
+    assert _verify(filled.store).problems == ()
+
+
+def test_what_cannot_be_checked_is_said_and_is_not_called_clean(
+    library: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fulltext_check, "WAIT_SECONDS", 0.05)
+    with closing(sqlite3.connect(library.store.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        found = _verify(library.store)
+        other.execute("ROLLBACK")
+    [problem] = found.problems
+    assert (problem.damage, "locked" in problem.detail) == (Damage.UNCHECKED, True)
+    assert not found.is_clean
+    assert "when no other process writes" in problem.remedy
+    assert maintenance.plan_repairs(found.problems) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE chunk_search_docsize SET sz = x'030101' WHERE id = 5",
+        "DELETE FROM chunk_search_docsize WHERE id = 5",
+        "DELETE FROM chunk_search_idx",
+        "UPDATE chunk_search_idx SET pgno = pgno + 2",
+        "UPDATE chunk_search_data SET block = zeroblob(20) WHERE id = 137438953473",
+    ],
+)
+def test_damage_inside_the_full_text_index_is_found_and_mended(library: Filled, statement: str) -> None:
+    library.put("long.txt", "\n".join(f"w{number * 7919 % 100_003}" for number in range(3_000)))
+    _damage(library, statement)
+    with Store.open(library.store.directory) as store:
+        found = _verify(store)
+        assert {problem.damage for problem in found.problems} == {Damage.FULL_TEXT}
+        with store.write(healing=False) as writer:
+            maintenance.repair(writer.engine, store.directory, found.problems)
+        assert _verify(store).problems == ()

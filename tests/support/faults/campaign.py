@@ -32,11 +32,14 @@ class Campaign:
     """A folder whose files are quick to sync; nothing is lost there by killing a process."""
 
     progress: Path | None = None
+    share: float = 1.0
+    """Of everything that a full run tries: to run it in slices, each with a seed of its own."""
+
     rows: dict[str, Row] = field(default_factory=dict)
     _folders: int = 0
 
     def amount(self, *, quick: int, full: int) -> int:
-        return quick if self.quick else full
+        return quick if self.quick else max(quick, round(self.share * full))
 
     def random(self, *names: object) -> random.Random:
         """Numbers that depend on the seed and the names only."""

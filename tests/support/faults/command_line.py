@@ -25,7 +25,9 @@ ITEMS = {
     "power": "power loss: unsynced writes dropped or torn (needs strace)",
     "model": "a random history against a dictionary and brute force",
     "purging": "nothing is left of purged documents",
-    "idle": "an unchanged folder writes nothing",
+    "idle": "an unchanged folder writes nothing, and a folder that lost too much removes nothing",
+    "released": "kept stores of released revisions, killed at every step of their upgrade",
+    "formats": "hostile files, and mutated files of every format",
 }
 
 PRELOADED = (
@@ -44,6 +46,7 @@ def main() -> None:
         epilog="Items: " + "; ".join(f"{name}: {what}" for name, what in ITEMS.items()),
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a small share of each item, in minutes")
+    parser.add_argument("--share", type=float, default=1.0, help="of a full run's tries: 0.1 is a tenth")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--only", nargs="+", choices=[*ITEMS], default=[*ITEMS], metavar="ITEM")
     parser.add_argument("--progress", type=Path, help="append progress to this file")
@@ -53,7 +56,7 @@ def main() -> None:
         sys.exit("Error: the fault campaign needs a POSIX system")
     memory = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
     folder = Path(tempfile.mkdtemp(prefix="ragstack-faults-", dir=memory))
-    campaign = Campaign(arguments.seed, arguments.quick, folder, arguments.progress)
+    campaign = Campaign(arguments.seed, arguments.quick, folder, arguments.progress, arguments.share)
     try:
         _run(campaign, arguments.only)
     finally:

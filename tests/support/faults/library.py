@@ -12,7 +12,7 @@ from ragstack.config import DATABASE_FILE
 from ragstack.ingestion import batch
 from ragstack.loading.readers import extract
 from ragstack.records import FileOutcome, FileState
-from ragstack.store import segments, writer
+from ragstack.store import building, segments, writer
 from ragstack.store.generations import IndexGeneration, current_generation
 from ragstack.store.store import Store
 from ragstack.system import RAGSystem
@@ -27,7 +27,13 @@ galley harbor island jigsaw keel lantern mast oar piston quay rudder sextant til
 
 
 def shrink_thresholds() -> None:
-    """Publish, merge, flush and drop after a few documents, so that small stores go through every step."""
+    """Publish, merge, flush and drop after a few documents, so that small stores go through every step.
+
+    Segments of a few vectors are inverted files, of which all lists are searched: what is found can then be
+    compared with what comparing with every vector finds.
+    """
+    building.APPROXIMATE_FROM = 12
+    building.TARGET_RECALL = 1.1
     segments.PUBLISH_AT = 4
     segments.MAX_TAIL = 24
     batch.FLUSH_DOCUMENTS = 3

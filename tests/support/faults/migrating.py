@@ -11,7 +11,7 @@ from pathlib import Path
 from faults.oracle import check
 from ragstack.store import migrations
 
-REVISION = f'''"""Invented by the fault campaign."""
+HEADER = f'''"""Invented by the fault campaign."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,24 +22,27 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade():
+'''
+
+REBUILD = """def upgrade():
     number = sa.Column("number", sa.Integer)
     op.create_table("invented", sa.Column("id", sa.Integer, primary_key=True), number)
     op.execute("INSERT INTO invented(id, number) SELECT id, position FROM chunks")
-    with op.batch_alter_table("documents") as documents:
+    numbered = {"sqlite_autoincrement": True}
+    with op.batch_alter_table("documents", recreate="always", table_kwargs=numbered) as documents:
         documents.add_column(sa.Column("invented", sa.Text, server_default="x", nullable=False))
     op.create_index("ix_invented_number", "invented", ["number"])
-'''
+"""
 
 
 @contextmanager
-def later_revision() -> Iterator[None]:
-    """Within, this process takes the invented revision for the newest."""
+def later_revision(upgrade: str = REBUILD) -> Iterator[None]:
+    """Within, this process takes an invented revision for the newest; `upgrade` is what it does."""
     original, head = migrations.script_directory, migrations.HEAD
     with tempfile.TemporaryDirectory() as folder:
         scripts = Path(folder) / "alembic"
         shutil.copytree(original(), scripts)
-        (scripts / "versions" / "9999_invented.py").write_text(REVISION)
+        (scripts / "versions" / "9999_invented.py").write_text(HEADER + upgrade)
         migrations.script_directory, migrations.HEAD = lambda: scripts, "9999"
         try:
             yield

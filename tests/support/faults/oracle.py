@@ -71,26 +71,39 @@ def _check_vectors(snapshot: Snapshot) -> None:
     if snapshot.index is None:
         return
     index = snapshot.index
-    held: dict[int, np.ndarray] = {}
+    expected = _embedded(snapshot)
+    held = set(index.tail_ids.tolist())
+    for chunk_id, vector in zip(index.tail_ids.tolist(), index.tail_vectors, strict=True):
+        require(
+            (expected[chunk_id] == vector).all(),
+            f"chunk {chunk_id} is in the tail with the vector of another text",
+        )
     dead = set(index.dead.tolist())
-    parts = [(part.vectors.ids, part.vectors.vectors()) for part in index.segments]
-    for ids, vectors in [*parts, (index.tail_ids, index.tail_vectors)]:
-        for chunk_id, vector in zip(ids.tolist(), vectors, strict=True):
-            require(chunk_id not in held, f"chunk {chunk_id} is in the index twice")
-            if chunk_id not in dead:
-                held[chunk_id] = vector
+    for part in index.segments:
+        for ids, codes in part.vectors.parts():
+            live = [at for at, chunk_id in enumerate(ids.tolist()) if chunk_id not in dead]
+            names = ids[live].tolist()
+            require(not held & set(names), f"of the chunks {names} some are in the index twice")
+            held |= set(names)
+            if names:
+                right = part.vectors.agrees(codes[live], np.stack([expected[name] for name in names]))
+                require(right.all(), f"of the chunks {names} some have another text's vector in the index")
+    require(set(expected) == held, "the index holds other ids than the database")
+
+
+def _embedded(snapshot: Snapshot) -> dict[int, np.ndarray]:
+    """The embedding of every chunk's text, which must be what SQLite keeps."""
     rows = snapshot.connection.execute(
         text("SELECT c.id, c.context, v.vector FROM chunks c JOIN vectors v ON v.chunk_id = c.id "
-             "WHERE c.generation_id = :generation"), {"generation": index.generation_id},
+             "WHERE c.generation_id = :generation"), {"generation": snapshot.index.generation_id},
     ).all()  # fmt: skip
-    require({row.id for row in rows} == set(held), "the index holds other ids than the database")
     chunks = snapshot.chunks([row.id for row in rows])
     inputs = [f"{row.context}\n{chunks[row.id].text}" if row.context else chunks[row.id].text for row in rows]
-    expected = _embedder(snapshot).embed_documents(inputs)
-    for row, vector in zip(rows, expected, strict=True):
+    expected = dict(zip([row.id for row in rows], _embedder(snapshot).embed_documents(inputs), strict=True))
+    for row in rows:
         stored = np.frombuffer(row.vector, dtype="<f4")
-        require((stored == vector).all(), f"chunk {row.id} has another text's vector in SQLite")
-        require((held[row.id] == vector).all(), f"chunk {row.id} has another text's vector in the index")
+        require((stored == expected[row.id]).all(), f"chunk {row.id} has another text's vector in SQLite")
+    return expected
 
 
 def _embedder(snapshot: Snapshot):
@@ -127,7 +140,7 @@ def check_files(directory: Path) -> None:
     present = {path.name for path in index.iterdir()} if index.is_dir() else set()
     require(present <= named, f"stray index files {sorted(present - named)}")
     known = {DATABASE_FILE, f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm", "write.lock", INDEX_DIRECTORY,
-             "quarantine", "backups"}  # fmt: skip
+             "quarantine", "backups", "history.db", "history.lock"}  # fmt: skip
     stray = {path.name for path in directory.iterdir()} - known
     require(not stray, f"stray files {sorted(stray)}")
     for backup in (directory / "backups").glob("*"):

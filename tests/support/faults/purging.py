@@ -30,7 +30,7 @@ def run(campaign: Campaign) -> None:
 
 
 def _live_and_purge(folder: Path, seed: int) -> dict[str, str]:
-    """Add, replace, remove, publish, repair and re-embed; purge; search every file for traces."""
+    """Add, ask, replace, remove, publish, back up and re-embed; purge; search every file for traces."""
     rng, store = random.Random(seed), folder / "store"
     secrets: list[bytes] = []
     texts: dict[str, str] = {}
@@ -42,6 +42,9 @@ def _live_and_purge(folder: Path, seed: int) -> dict[str, str]:
                 rag.remove_document(name)
             texts[name] = _unlike_others(rng)
             rag.add_document(texts[name], name=name)
+            if rng.random() < 0.5:
+                asked = rng.choice(texts[rng.choice(sorted(texts))].rstrip(".").split())
+                rag.record(rag.ask(asked))  # the history keeps what the answer quotes
             if rng.random() < 0.3:
                 with rag.store.write() as writer:
                     writer.publish(writer.generation(), final=True)

@@ -28,7 +28,7 @@ def run(campaign: Campaign) -> None:
     template = campaign.folder("template")
     texts = result_of(_fill, template, 12)
     size = result_of(_segment_size, template)
-    steps = [1, 64, 512] if campaign.quick else [1, 2, 3, *range(8, size, 64)]
+    steps = [1, 64, 512] if campaign.quick else [1, 2, 3, *range(8, size, round(64 / campaign.share))]
     for missing in steps:
         with campaign.trial("full disk during a segment write", f"{missing} bytes short"):
             _try(campaign, template, texts, _limited_segment, max(0, size - missing))
@@ -39,7 +39,7 @@ def run(campaign: Campaign) -> None:
 
 
 def _rooms(campaign: Campaign) -> list[int]:
-    return [0, 5_000] if campaign.quick else [*range(0, 60_000, 1_000)]
+    return [0, 5_000] if campaign.quick else [*range(0, 60_000, round(1_000 / campaign.share))]
 
 
 def _fill(directory: Path, count: int) -> dict[str, str]:

@@ -15,7 +15,7 @@ from faults.children import Ending, ViolationError, require
 from faults.kills import finish, new_world
 from faults.steps import copy_world, template_of
 
-ACTIONS = ("ingest", "delete", "compact", "reembed")
+ACTIONS = ("ingest", "delete", "compact", "reembed", "migrate", "repair", "publish", "purge")
 
 FAILING = ("write", "pwrite64", "fsync", "fdatasync", "ftruncate")
 """Calls that a failing disk fails."""

@@ -18,9 +18,9 @@ from faults.library import create, embedder_of
 from faults.oracle import check
 from ragstack.errors import StoreLockedError
 from ragstack.records import Filter
-from ragstack.store.index import read_vectors_of
 from ragstack.store.snapshot import Snapshot
 from ragstack.store.store import Store
+from ragstack.store.stored_vectors import read_vectors_of
 
 READERS = 8
 NAMES = 12
