@@ -9,6 +9,7 @@ Offsets are always Unicode code points into `Document.text`, `start` inclusive a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator as Yielding
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -114,6 +115,9 @@ class Location:
 def _range(word: str, first: str, last: str | None) -> str:
     if last is None or last == first:
         return f"{word} {first}"
+    sheet, mark, _ = first.rpartition("!")
+    if mark and last.startswith(sheet + mark):  # rows of one sheet: `rows Stock!2-9`
+        last = last[len(sheet + mark) :]
     return f"{word}s {first}-{last}"
 
 
@@ -133,7 +137,7 @@ class ChunkerSettings:
     overlap: int
     max_characters: int = 4_000
     max_context_tokens: int = 48
-    version: int = 1
+    version: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,12 +338,41 @@ class StoredChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class TermCounts:
+    """How common the terms of a question are: of `chunks` chunks, so many hold each term."""
+
+    chunks: int
+    holding: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreShares:
+    """What each kind of evidence adds to the score of a hit.
+
+    `meaning` comes from the cosine, `words` from BM25, `nearness` from terms of the question that stand
+    together in a sentence, `adjacency` from those that stand side by side as in the question.
+    """
+
+    meaning: float
+    words: float
+    nearness: float
+    adjacency: float
+
+    @property
+    def total(self) -> float:
+        """The score."""
+        return self.meaning + self.words + self.nearness + self.adjacency
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A retrieved chunk: what was found, where, and by which evidence. Unpacks as `(text, score)`.
 
-    `score` is the fused score (higher is better, comparable within one query only); `dense_score` is the
-    cosine of question and chunk; `lexical_score` is BM25 (higher is better). A rank is None when that search
-    did not return the chunk; the cosine is known all the same.
+    `score` is the fused score (higher is better, comparable within one query only) and the sum of `shares`;
+    `dense_score` is the cosine of question and chunk; `lexical_score` is BM25 (higher is better) as retrieval
+    computes it. A rank is None when that search did not return the chunk; the scores are known all the same.
+    `matched` are the terms of the question that the chunk holds. `score_rank` is its place by score alone:
+    a hit stands further down when better ones have given most of its text.
     """
 
     chunk: StoredChunk
@@ -348,6 +381,9 @@ class Hit:
     dense_score: float | None = None
     lexical_rank: int | None = None
     lexical_score: float | None = None
+    shares: ScoreShares | None = None
+    matched: tuple[str, ...] = ()
+    score_rank: int | None = None
 
     def __iter__(self) -> Iterator[str | float]:
         yield self.chunk.text
@@ -370,6 +406,10 @@ class ChunkSearch(Protocol):
         """The chunks that match words of the question best by BM25, best first; never a syntax error."""
         ...
 
+    def term_counts(self, question: str) -> TermCounts:
+        """How many chunks hold each of the terms that the question is searched by, in its order."""
+        ...
+
     def cosines(self, vector: FloatArray, chunk_ids: Sequence[int]) -> dict[int, float]:
         """Inner product of `vector` with the stored vectors of these chunks."""
         ...
@@ -388,6 +428,29 @@ class TextSource(Protocol):
 
     def locate(self, document_id: int, start: int, end: int) -> Location:
         """Page and lines of a span."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedDocument:
+    """A document that a filter lets through, without its text, which has so many `characters`."""
+
+    document_id: int
+    path: str
+    title: str | None
+    characters: int
+    content_hash: str
+
+
+class DocumentSource(TextSource, Protocol):
+    """Lists documents and their structure beside reading them, for strategies that read without searching."""
+
+    def selected_documents(self, where: Filter) -> list[SelectedDocument]:
+        """The documents that pass the filter, in a fixed order."""
+        ...
+
+    def elements(self, document_id: int) -> tuple[Element, ...]:
+        """The structural units of a document, sorted."""
         ...
 
 
@@ -477,7 +540,85 @@ class Ledger:
         return sum(term.tokens for term in self.charges) + self.passage_tokens
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentSpan:
+    """`[start, end)` of a document."""
+
+    document_id: int
+    path: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPass:
+    """One prompt that the reader was given, what for, and the text that was in it.
+
+    `prompt_tokens` are those of the whole prompt, frame included.
+    """
+
+    purpose: str
+    prompt_tokens: int
+    spans: tuple[DocumentSpan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """A document of which only so many of its characters could be read."""
+
+    path: str
+    read: int
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a context strategy came to an answer: every prompt on the way, the one that was answered last.
+
+    `documents` were selected (0 when a search decided); `omitted` lists those that did not fit although the
+    strategy is to read all text.
+    """
+
+    strategy: str
+    passes: tuple[ReadingPass, ...]
+    documents: int = 0
+    omitted: tuple[Omission, ...] = ()
+
+    @property
+    def tokens_read(self) -> int:
+        """Tokens of all prompts together."""
+        return sum(each.prompt_tokens for each in self.passes)
+
+    @property
+    def largest_prompt(self) -> int:
+        """Tokens of the longest prompt: what memory must hold at one time."""
+        return max((each.prompt_tokens for each in self.passes), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingCost:
+    """What a reading takes of the reader: prompts and tokens as counted, memory and time by its model.
+
+    `cache_bytes` is the key-value cache of the longest prompt, `peak_bytes` and `peak_bytes_upper` all memory
+    of the device while it is read, weights included, `prefill_seconds` the time to read all prompts. They are
+    None where nothing is known of them; `reason` says why, or what they were computed for.
+    """
+
+    prompts: int
+    tokens_read: int
+    largest_prompt: int
+    reason: str
+    cache_bytes: int | None = None
+    peak_bytes: int | None = None
+    peak_bytes_upper: int | None = None
+    prefill_seconds: float | None = None
+
+
 # -------------------------------------------------------------------------- answering
+
+
+IDENTITY_DIGITS = 12
+"""Hex digits of a content hash in a citation's identity: 48 bits tell the versions of one document apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -491,13 +632,164 @@ class Citation:
     quote: str
     location: Location
 
+    @property
+    def identity(self) -> str:
+        """`12@3fa9c1d2e0b4:1034-1150`: document, beginning of its content hash, characters."""
+        passage = self.passage
+        return f"{passage.document_id}@{passage.content_hash[:IDENTITY_DIGITS]}:{self.start}-{self.end}"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat: `role` is `system`, `user` or `assistant`."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of text as a language model writes it; the last piece also says how it ended.
+
+    `finish_reason` is the model's own word: `stop`, or `length` when it ran out of tokens. `prompt_tokens`
+    and `answer_tokens` are what it counted itself, None where it does not say.
+    """
+
+    text: str
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorDescription:
+    """What a generator says of itself before it is given anything to read.
+
+    `target` is what `context.reader_plans` is asked about: it knows window, tokenizer and architecture.
+    `model` is the name that requests carry, `endpoint` the address without any key, empty for a model in
+    this process.
+    """
+
+    target: str
+    model: str
+    endpoint: str
+
+    @property
+    def name(self) -> str:
+        """For people: `llama3.2 at http://localhost:11434`."""
+        return " at ".join(part for part in (self.model, self.endpoint) if part)
+
+
+class Generator(Protocol):
+    """A language model that reads a prompt and writes an answer, piece by piece."""
+
+    @property
+    def description(self) -> GeneratorDescription:
+        """What it is, without asking anybody."""
+        ...
+
+    def prepare(self) -> None:
+        """Make it ready: after this a window is allocated, and an answer is timed without loading.
+
+        Raises GenerationError when it cannot be had at all.
+        """
+        ...
+
+    def count_prompt(self, messages: Sequence[Message]) -> int | None:
+        """Tokens of the whole prompt after its chat template; None where that cannot be known."""
+        ...
+
+    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> Yielding[Piece, None, None]:
+        """Write an answer of at most `max_tokens` tokens; closing the stream stops the model.
+
+        Raises GenerationError when it fails, also half way; what was written before stays valid.
+        """
+        ...
+
+    @property
+    def peak_memory(self) -> int | None:
+        """Bytes that a model in this process has taken at most; None for a server's."""
+        ...
+
+    def close(self) -> None:
+        """Release connections or memory."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How a language model wrote one answer: predicted and measured, and what went wrong.
+
+    Tokens are the model's; None where nobody counted. `seconds_to_first_token` is from the request to the
+    first text. `error` is empty unless the answer is missing or cut short by a failure; `hint` says what to
+    do then. `memory` is bytes, of a model in this process.
+    """
+
+    model: str
+    endpoint: str
+    prompt_tokens: int | None = None
+    predicted_prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    seconds_to_first_token: float | None = None
+    predicted_seconds_to_first_token: float | None = None
+    seconds: float = 0.0
+    tokens_per_second: float | None = None
+    predicted_tokens_per_second: float | None = None
+    memory: int | None = None
+    predicted_memory: int | None = None
+    prediction: str = ""
+    finish_reason: str | None = None
+    error: str = ""
+    hint: str = ""
+
+
+class SupportState(StrEnum):
+    """What checking a sentence of a generated answer against its sources came to."""
+
+    SUPPORTED = "supported"
+    UNSUPPORTED = "not supported by its source"
+    UNKNOWN_SOURCE = "cites no source of the prompt"
+    WRONG_QUOTE = "quotes what its source does not say"
+    UNCITED = "cites nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSentence:
+    """A sentence `[start, end)` of a generated answer, the numbers it cites, and whether they bear it out.
+
+    `unknown` are the cited numbers that no source of the prompt has. `support` is in 0 to 1 and comes from
+    the best sentence of the cited passages.
+    """
+
+    start: int
+    end: int
+    numbers: tuple[int, ...]
+    unknown: tuple[int, ...]
+    support: float
+    state: SupportState
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question and its answer, as a conversation remembers them.
+
+    `standalone` is the question as it was searched for, which a follow-up alone would not say.
+    """
+
+    question: str
+    answer: str
+    standalone: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer, what it cites, and how its prompt came about.
 
     `found` is false when the store holds nothing relevant; `text` then says so. `passages` are numbered from
-    1 in the order of the prompt; only they can be cited.
+    1 in the order of the prompt; only they can be cited. `reading` is every prompt that led to it, `cost`
+    what they take of the reader.
+    `standalone` is what was searched for, if that is not the question. `sentences` and `generation` are
+    there when a language model wrote the answer.
     """
 
     question: str
@@ -509,6 +801,11 @@ class Answer:
     ledger: Ledger
     generator: str = "extractive"
     warnings: tuple[str, ...] = ()
+    reading: Reading | None = None
+    cost: ReadingCost | None = None
+    standalone: str = ""
+    sentences: tuple[CheckedSentence, ...] = ()
+    generation: Generation | None = None
 
 
 # -------------------------------------------------------------------------- ingestion

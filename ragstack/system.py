@@ -12,37 +12,48 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ragstack.config import DEFAULT_CHUNK_SIZE, DEFAULT_WINDOW, default_overlap
-from ragstack.errors import EmbedderMismatchError, UsageError
+from ragstack.config import DATABASE_FILE, DEFAULT_CHUNK_SIZE, DEFAULT_WINDOW, default_overlap
+from ragstack.errors import EmbedderMismatchError, StoreError, UsageError
 from ragstack.records import (
     Answer,
     ChunkerSettings,
     Embedder,
+    FileOutcome,
     Filter,
+    Generator,
+    GeneratorDescription,
     Hit,
     IngestReport,
+    Turn,
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
-
+    from ragstack.asking.model_question import ModelQuestion
+    from ragstack.asking.planning import PromptLimits
+    from ragstack.context.frames import PromptFrame
+    from ragstack.context.latency import TimedPrompt
+    from ragstack.context.reader_plans import ReaderPlan
+    from ragstack.context.readers import ReaderModel
+    from ragstack.embedding.ahead import EmbedderAhead
     from ragstack.ingestion.batch import DocumentBatch
     from ragstack.ingestion.observer import IngestObserver
+    from ragstack.loading.limits import Limits
+    from ragstack.loading.selection import Selection
     from ragstack.records import FloatArray
     from ragstack.store.catalog import SourceInfo
     from ragstack.store.generations import IndexGeneration
+    from ragstack.store.history.history import History
     from ragstack.store.maintenance import Repair
-    from ragstack.store.snapshot import Snapshot
-    from ragstack.store.store import Store
+    from ragstack.store.protocols import DocumentStore, ReadSession, WriteSession
     from ragstack.store.verification import Verification
-    from ragstack.store.writer import Writer
+    from ragstack.strategies.strategy import ContextStrategy
 
 CANDIDATES = 50
 """Hits that the packer may choose from unless `top_k` says otherwise: far more than any window holds."""
@@ -63,8 +74,7 @@ class RAGSystem:
 
     def __init__(self, d_model: int | None = None, *, embedder: Embedder | None = None) -> None:
         self._set_up(Path(tempfile.mkdtemp(prefix="ragstack-")), embedder=embedder)
-        self._temporary = True
-        self._create_store()
+        self._temporary = self._may_create = True
         if d_model is not None and d_model != self.embedder.dimension:
             self.close()
             raise UsageError(
@@ -84,13 +94,15 @@ class RAGSystem:
         create: bool = True,
         announce: Callable[[str], None] | None = None,
         embedder: Embedder | None = None,
+        soon_to_ask: bool = False,
     ) -> Self:
-        """Open the store in the directory `path`, or (`create`) begin a new one there.
+        """Open the store in the directory `path`, or (`create`) begin a new one there with the first change.
 
         `model`, `chunk_size` and `overlap` (tokens) are fixed by the first document of a store; later they
         may be left out, and others are refused with EmbedderMismatchError. `announce` is told, in one line
-        each, of downloads and of anything that was healed. An `embedder` takes the place of `model`.
-        Raises StoreNotFoundError when there is no store and `create` is false.
+        each, of downloads and of anything that was healed. An `embedder` takes the place of `model`. With
+        `soon_to_ask` the embedder is loaded while the store is opened. Raises StoreNotFoundError when there
+        is no store and `create` is false.
         """
         system = cls.__new__(cls)
         system._set_up(
@@ -102,10 +114,37 @@ class RAGSystem:
             announce=announce,
             embedder=embedder,
         )
-        if create:
-            system._create_store()
-        else:
+        system._may_create = create
+        if soon_to_ask:
+            system._load_embedder_ahead()
+        if not create or (system.path / DATABASE_FILE).is_file():
             system._open_store()
+        return system
+
+    @classmethod
+    def over(
+        cls,
+        store: DocumentStore,
+        *,
+        model: str | None = None,
+        chunk_size: int | None = None,
+        overlap: int | None = None,
+        offline: bool = False,
+        announce: Callable[[str], None] | None = None,
+        embedder: Embedder | None = None,
+    ) -> Self:
+        """A system on a store of any kind that is open already, and that `close` closes; else as `open`."""
+        system = cls.__new__(cls)
+        system._set_up(
+            store.directory,
+            model=model,
+            chunk_size=chunk_size,
+            overlap=overlap,
+            offline=offline,
+            announce=announce,
+            embedder=embedder,
+        )
+        system._store = store
         return system
 
     def _set_up(
@@ -127,7 +166,9 @@ class RAGSystem:
         self._announce = announce or _ignore
         self._given_embedder = embedder
         self._temporary = False
-        self._store: Store | None = None
+        self._may_create = False
+        self._ahead: EmbedderAhead | None = None
+        self._store: DocumentStore | None = None
 
     # -------------------------------------------------------------------- lifetime
 
@@ -144,12 +185,19 @@ class RAGSystem:
         if self._store is not None:
             self._store.close()
             self._store = None
+        self._may_create = False
         if self._temporary:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def _create_store(self) -> None:
+        """Make the store, once it is sure that documents can be put into it: no empty one is left behind."""
+        from ragstack.chunking.settings import check_settings
         from ragstack.store.store import Store
 
+        if not (self.path / DATABASE_FILE).is_file():
+            limits = {"max_tokens": self.embedder.max_tokens, "overhead": self.embedder.document_overhead}
+            check_settings(self._chunker_settings(), **limits)
+            _ = self.embedder.fingerprint
         self._store = Store.create(self.path, warn=self._announce)
 
     def _open_store(self) -> None:
@@ -158,11 +206,18 @@ class RAGSystem:
         self._store = Store.open(self.path, warn=self._announce)
 
     @property
-    def store(self) -> Store:
-        """The open store; for inspection."""
+    def store(self) -> DocumentStore:
+        """The open store, made now if it is still to be made; for inspection."""
+        if self._is_unmade:
+            self._create_store()
         if self._store is None:
             raise UsageError("this RAGSystem is closed", hint="open it again with `RAGSystem.open(path)`")
         return self._store
+
+    @property
+    def _is_unmade(self) -> bool:
+        """Whether this system is to make a store, and has not yet."""
+        return self._store is None and self._may_create
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -173,15 +228,32 @@ class RAGSystem:
 
         generation = self.generation
         name = self._model or (generation.fingerprint.name if generation else None)
-        return open_embedder(name, offline=self._offline, announce=self._announce)
+        loaded = self._ahead.embedder(name) if self._ahead is not None and name is not None else None
+        return loaded or open_embedder(name, offline=self._offline, announce=self._announce)
+
+    @cached_property
+    def _probe(self) -> FloatArray:
+        """What tells this embedder's vectors from another's; see `probe_vectors`."""
+        from ragstack.embedding.fingerprint import probe_vectors
+
+        return probe_vectors(self.embedder)
+
+    def _load_embedder_ahead(self) -> None:
+        from ragstack.store.peek import stored_model
+
+        name = self._model or stored_model(self.path / DATABASE_FILE)
+        if self._given_embedder is None and name is not None:
+            from ragstack.embedding.ahead import EmbedderAhead
+
+            self._ahead = EmbedderAhead(name, offline=self._offline, announce=self._announce)
 
     @property
     def generation(self) -> IndexGeneration | None:
         """With which embedder and settings the index was made; None while the store is empty."""
-        from ragstack.store.generations import current_generation
-
+        if self._is_unmade:
+            return None
         with self.store.read() as snapshot:
-            return current_generation(snapshot.connection)
+            return snapshot.generation()
 
     # ------------------------------------------------------------------- documents
 
@@ -193,25 +265,36 @@ class RAGSystem:
         checksum: bool = False,
         dry_run: bool = False,
         observer: IngestObserver | None = None,
+        limits: Limits | None = None,
+        selection: Selection | None = None,
     ) -> IngestReport:
         """Bring the store in step with files and folders; unchanged files are not read again.
 
         Documents whose files are gone are removed, unless that is over half of a folder or the folder itself
         is gone; `prune=True` removes them all the same, `prune=False` never. A file that cannot be read is
         in the report and stops nothing. `checksum` reads and hashes also the files whose size and times are
-        the same. `dry_run` changes nothing and reports what would happen. Ctrl-C raises IngestInterrupted,
-        which carries the report; what was committed stays.
+        the same. `dry_run` changes nothing and reports what would happen. `limits` say what a file may be and
+        cost; they are parsed in a child process that is killed beyond them. `selection` leaves files alone in
+        this run. Ctrl-C raises IngestInterrupted, which carries the report; what was committed stays.
         """
         from ragstack.ingestion.observer import SilentObserver
         from ragstack.ingestion.run import Ingest
+        from ragstack.loading.guard import GuardedReaders
+        from ragstack.loading.limits import DEFAULT_LIMITS
+        from ragstack.loading.selection import EVERYTHING
 
         listed = [paths] if isinstance(paths, Path | str) else list(paths)
-        with nullcontext(None) if dry_run else self._writing() as writer:
+        reading = GuardedReaders(limits or DEFAULT_LIMITS)
+        with nullcontext(None) if dry_run else self._writing() as writer, reading:
             ingest = Ingest(
                 observer=observer or SilentObserver(),
                 writer=writer,
-                connect=self._connect,
-                open_batch=lambda: self._open_batch(writer, observer or SilentObserver()),
+                read=self._read_if_made,
+                open_batch=lambda: self._open_batch(
+                    writer, observer or SilentObserver(), max_chunks=reading.limits.chunks
+                ),
+                reading=reading,
+                selection=selection or EVERYTHING,
                 prune=prune,
                 checksum=checksum,
                 excluded=(self.path.resolve(),),
@@ -246,16 +329,42 @@ class RAGSystem:
                 metadata=metadata or {},
             )
 
+    def ingest_bytes(
+        self,
+        data: bytes,
+        *,
+        name: str | None = None,
+        limits: Limits | None = None,
+        observer: IngestObserver | None = None,
+    ) -> FileOutcome:
+        """Store the content of a file that has no path, read as the ending of `name` says.
+
+        The same `name` replaces what it named before; without a name the content is its name. Raises
+        LoadingError when no text can be made of it.
+        """
+        from ragstack.ingestion.observer import SilentObserver
+        from ragstack.ingestion.texts import commit_bytes
+        from ragstack.loading.guard import GuardedReaders
+        from ragstack.loading.limits import DEFAULT_LIMITS
+
+        watching = observer or SilentObserver()
+        with self._writing() as writer, GuardedReaders(limits or DEFAULT_LIMITS) as reading:
+            return commit_bytes(
+                writer,
+                lambda: self._open_batch(writer, watching, max_chunks=reading.limits.chunks),
+                data,
+                name=name,
+                reading=reading,
+            )
+
     @contextmanager
-    def _writing(self) -> Iterator[Writer]:
+    def _writing(self) -> Iterator[WriteSession]:
         with self.store.write() as writer:
             self._require_settings(writer.generation())
             yield writer
 
-    @contextmanager
-    def _connect(self) -> Iterator[Connection]:
-        with self.store.read() as snapshot:
-            yield snapshot.connection
+    def _read_if_made(self) -> AbstractContextManager[ReadSession | None]:
+        return nullcontext(None) if self._is_unmade else self.store.read()
 
     def _require_settings(self, generation: IndexGeneration | None) -> None:
         """EmbedderMismatchError if what was asked for is not what the index was made with."""
@@ -275,9 +384,10 @@ class RAGSystem:
                     hint=f"leave the {name} out, or ingest into a new store with `--store DIR`",
                 )
 
-    def _open_batch(self, writer: Writer | None, observer: IngestObserver) -> DocumentBatch:
+    def _open_batch(
+        self, writer: WriteSession | None, observer: IngestObserver, *, max_chunks: int | None = None
+    ) -> DocumentBatch:
         """Where documents are embedded and committed; the first one of a store fixes its generation."""
-        from ragstack.embedding.fingerprint import probe_vectors
         from ragstack.ingestion.batch import DocumentBatch
         from ragstack.store.generations import require_same_embedder, require_same_vectors
 
@@ -285,12 +395,14 @@ class RAGSystem:
         generation = writer.generation()
         if generation is not None:
             require_same_embedder(generation, self.embedder.fingerprint)
-        probe = probe_vectors(self.embedder)
         if generation is None:
-            generation = writer.create_generation(self.embedder.fingerprint, self._chunker_settings(), probe)
+            settings = self._chunker_settings()
+            generation = writer.create_generation(self.embedder.fingerprint, settings, self._probe)
         else:
-            require_same_vectors(generation, probe)
-        return DocumentBatch(writer, self.embedder, generation, observer.embedded)
+            require_same_vectors(generation, self._probe)
+        return DocumentBatch(
+            writer, self.embedder, generation, observer.embedded, max_chunks=max_chunks
+        )
 
     def _chunker_settings(self) -> ChunkerSettings:
         size = self._chunk_size or DEFAULT_CHUNK_SIZE
@@ -299,10 +411,8 @@ class RAGSystem:
 
     def sources(self) -> list[SourceInfo]:
         """The folders and names that documents came from."""
-        from ragstack.store import catalog
-
-        with self._connect() as connection:
-            return catalog.sources(connection)
+        with self.store.read() as snapshot:
+            return snapshot.sources()
 
     def relocate_source(self, old: Path | str, new: Path | str) -> None:
         """Say that the folder `old` now lies at `new`; nothing is read or embedded."""
@@ -362,6 +472,7 @@ class RAGSystem:
             generation.settings,
             size=chunk_size or generation.settings.size,
             overlap=generation.settings.overlap if overlap is None else overlap,
+            version=self._chunker_settings().version,
         )
         check_settings(settings, max_tokens=embedder.max_tokens, overhead=embedder.document_overhead)
         if embedder.fingerprint.key == generation.fingerprint.key and settings == generation.settings:
@@ -377,58 +488,39 @@ class RAGSystem:
             )
         self._given_embedder = embedder
         self.__dict__.pop("embedder", None)
+        self.__dict__.pop("_probe", None)
         return done
 
     # ---------------------------------------------------------------------- upkeep
 
     def verify(self, *, share: float = 0.0, seed: int = 0) -> Verification:
         """Check the store against itself: quickly, or (`share` of the documents) down to every byte."""
-        from ragstack.store.verification import verify
-
-        with self.store.read(healing=False) as snapshot:
-            return verify(snapshot.connection, self.store.directory, share=share, seed=seed)
+        return self.store.verify(share=share, seed=seed)
 
     def repair(self, *, apply: bool = False) -> tuple[Verification, list[Repair], Path | None]:
         """What is wrong, what mends it, and (`apply`) mend it after a backup, whose path is returned."""
-        from ragstack.store import maintenance
-        from ragstack.store.verification import verify
-
-        with self.store.write(healing=False) as writer:
-            with self.store.read(healing=False) as snapshot:
-                found = verify(snapshot.connection, self.store.directory, share=1.0)
-            repairs = maintenance.plan_repairs(found.problems)
-            if not apply or not repairs:
-                return found, repairs, None
-            saved = maintenance.backup(
-                self.store.database,
-                self.store.directory,
-                maintenance.new_backup_directory(self.store.directory),
-            )
-            maintenance.repair(writer.engine, self.store.directory, found.problems)
-        return found, repairs, saved
+        return self.store.repair(apply=apply)
 
     def purge(self) -> None:
-        """Make sure that nothing of deleted documents is left in any file of the store."""
-        from ragstack.store import maintenance
+        """Make sure that nothing of deleted documents is left in any file of the store.
 
-        with self.store.write() as writer:
-            generation = writer.generation()
-            ids = [generation.id] if generation else []
-            maintenance.purge(writer.engine, self.store.directory, ids)
+        Of the history, every conversation goes from the first answer that shows text of a document that is
+        gone or has changed.
+        """
+        self.store.purge()
+        with self.store.read() as snapshot:
+            current = {each.document_id: each.content_hash for each in snapshot.documents()}
+        self.history.purge(lambda document_id, content_hash: current.get(document_id) == content_hash)
 
     def backup(self, destination: Path | str) -> Path:
         """Copy the store, as of one moment, into the new directory `destination`, while others may write."""
-        from ragstack.store import maintenance
-
-        target = Path(destination).expanduser()
-        return maintenance.backup(self.store.database, self.store.directory, target)
+        return self.store.backup(Path(destination).expanduser())
 
     @classmethod
     def restore(
         cls, backup: Path | str, path: Path | str, *, announce: Callable[[str], None] | None = None
     ) -> Self:
         """Make a store at `path`, where there is none, from a backup, and open it."""
-        from ragstack.config import DATABASE_FILE
         from ragstack.store import maintenance
 
         maintenance.restore(Path(backup).expanduser(), DATABASE_FILE, Path(path).expanduser())
@@ -441,21 +533,21 @@ class RAGSystem:
         with self.store.read() as snapshot:
             return self._retrieve(snapshot, query, self._embedded(snapshot, query), top_k, where)
 
-    def _embedded(self, snapshot: Snapshot, question: str) -> FloatArray | None:
+    def _embedded(self, snapshot: ReadSession, question: str) -> FloatArray | None:
         """The question's vector, shape (dimension,); None in a store that has no documents yet."""
         from ragstack.retrieval.question import question_vector
-        from ragstack.store.generations import current_generation, require_same_embedder
+        from ragstack.store.generations import require_same_embedder
 
         if not question.strip():
             raise UsageError("the question is empty", hint='ask something, as in `ragstack ask "What ...?"`')
-        generation = current_generation(snapshot.connection)
+        generation = snapshot.generation()
         if generation is None:
             return None
         require_same_embedder(generation, self.embedder.fingerprint)
         return question_vector(self.embedder, question)
 
     def _retrieve(
-        self, snapshot: Snapshot, question: str, vector: FloatArray | None, limit: int, where: Filter
+        self, snapshot: ReadSession, question: str, vector: FloatArray | None, limit: int, where: Filter
     ) -> list[Hit]:
         from ragstack.retrieval.search import retrieve
 
@@ -472,51 +564,216 @@ class RAGSystem:
         budget: int | None = None,
         reserve: int | None = None,
         where: Filter = _EVERYTHING,
+        strategy: str = "rag",
         abstain: bool = True,
+        reader: str | Path | ReaderPlan | None = None,
+        memory: str | None = None,
+        latency: str | float | None = None,
+        effective: bool = False,
+        llm: str | Generator | None = None,
+        turns: Sequence[Turn] = (),
+        show: Callable[[str], None] | None = None,
+        dry_run: bool = False,
     ) -> Answer:
         """Answer `question` from the stored documents, with citations and the ledger of its prompt.
 
         `top_k` chunks are considered (default 50), and the budgeter packs of them what is worth its tokens:
         `window` is what the reader takes (tokens, default 4,096), `reserve` of it is kept for the answer,
-        `budget` caps the passages directly. With `abstain` an answer without evidence is not given:
-        `Answer.found` is false then. Raises BudgetError when the question alone does not fit.
-        """
-        from ragstack.answering.evidence import lexical_relevance
-        from ragstack.answering.extractive import answer_extractively
-        from ragstack.context.frames import PrintedFrame
-        from ragstack.context.ledger import close_ledger, explain, open_ledger
-        from ragstack.context.packing import pack
-        from ragstack.context.readers import extractive_reader
+        `budget` caps the passages directly. `strategy` is how the budget is filled: `rag` from what a search
+        finds, or without one from all text that `where` selects, as far as it fits (`full`), in windows
+        (`sliding`) or through summaries (`hierarchical`); `Answer.reading` and `Answer.cost` tell what was
+        read. With `abstain` an answer without evidence is not given: `Answer.found` is false then. Raises
+        BudgetError when the question alone does not fit.
 
+        `reader` names a language model (see `describe_model`), or is a plan made before: the prompt is then
+        sized for it, in its own tokens, by its window, by the `memory` (`8GB`; default what is free), by the
+        `latency` to its first token (seconds, or `5s`) and, with `effective`, by the published length that it
+        uses well. The answer is still copied from the passages.
+
+        `llm` names a language model (an address, `ollama:llama3.2`, a model on this disk; see
+        `answering.generators`) that reads the prompt and writes the answer: `show` is given its text as it
+        comes, `Answer.sentences` say what checking it came to, and a failure is in `Answer.generation`, with
+        the passages there all the same. `turns` are the conversation before: a follow-up is searched for with
+        what it refers to, and a language model is shown as much of it as its share of the budget holds. With
+        `dry_run` nothing is answered: the text is the prompt that would be read.
+        """
+        from ragstack.answering.followup import standalone_question
+        from ragstack.context.effective import length_warning
+        from ragstack.context.ledger import open_ledger
+        from ragstack.retrieval.confidence import seems_answered
+        from ragstack.strategies.by_name import strategy_named
+        from ragstack.strategies.costs import reading_cost
+        from ragstack.strategies.extractive import ExtractiveReader
+        from ragstack.strategies.strategy import ReadingTask
+
+        prepare = strategy_named(strategy)
+        standalone = standalone_question(question, turns)
+        if llm is not None:
+            from ragstack.asking.planning import PromptLimits
+
+            wanted = PromptLimits(window, reserve, budget, memory, latency, effective)
+            retrieved = top_k or CANDIDATES
+            with self._model_question(
+                llm, question, standalone, turns, wanted, prepare, where, retrieved, dry_run
+            ) as asked:
+                return asked.preview() if dry_run else asked.answer(show)
+        plan = self._reader_plan(reader, window, memory, latency, effective)
         with self.store.read() as snapshot:
-            vector = self._embedded(snapshot, question)
-            hits = self._retrieve(snapshot, question, vector, top_k or CANDIDATES, where)
-            reader = extractive_reader(self.embedder.tokenizer, window or DEFAULT_WINDOW)
-            frame = PrintedFrame(question)
-            ledger = open_ledger(reader, frame, reserve=reserve, budget=budget)
-            packing = pack(
-                hits,
-                ledger.passage_budget,
-                source=snapshot,
-                frame=frame,
-                counter=reader.counter,
-                relevance=lexical_relevance(question),
+            vector = self._embedded(snapshot, standalone)
+            model, frame = self._reader(plan, question, window)
+            limits = plan.limits(model.reserve if reserve is None else reserve) if plan else ()
+            ledger = open_ledger(model, frame, limits=limits, reserve=reserve, budget=budget)
+            copying = ExtractiveReader(standalone, vector, self.embedder, snapshot, abstain)
+            prompt = prepare(
+                ReadingTask(
+                    question=standalone,
+                    ledger=ledger,
+                    frame=frame,
+                    counter=model.counter,
+                    source=snapshot,
+                    where=where,
+                    reader=copying,
+                    retrieve=lambda: self._retrieve(snapshot, standalone, vector, top_k or CANDIDATES, where),
+                )
             )
-            ledger = close_ledger(ledger, packing)
-            answer = answer_extractively(
-                question, packing.passages, self.embedder, snapshot, question_vector=vector, abstain=abstain
-            )
-        without_room = explain(ledger) if hits and not packing.passages else None
+            refused = abstain and not seems_answered(standalone, prompt.hits)
+            answer = copying.answer(() if dry_run or refused else prompt.passages)
+        long = length_warning(model.name, prompt.ledger.prompt_tokens) if plan else None
         return Answer(
             question=question,
-            text=without_room[0] if without_room else answer.text,
-            found=answer.found,
-            passages=packing.passages,
+            text=frame.render(prompt.passages) if dry_run else prompt.problem or answer.text,
+            found=answer.found or dry_run,
+            passages=prompt.passages,
             citations=answer.citations,
-            hits=tuple(hits),
-            ledger=ledger,
-            warnings=without_room[1:] if without_room else (),
+            hits=prompt.hits,
+            ledger=prompt.ledger,
+            warnings=(*prompt.warnings, *([long] if long else [])),
+            reading=prompt.reading,
+            cost=reading_cost(prompt.reading, plan, reserve=prompt.ledger.reserve),
+            standalone=standalone if standalone != question else "",
         )
+
+    @contextmanager
+    def _model_question(
+        self,
+        llm: str | Generator,
+        question: str,
+        standalone: str,
+        turns: Sequence[Turn],
+        limits: PromptLimits,
+        strategy: ContextStrategy,
+        where: Filter,
+        retrieved: int,
+        dry_run: bool,
+    ) -> Iterator[ModelQuestion]:
+        """A question to a language model, on one state of the store; a generator opened for it is closed."""
+        from ragstack.answering.generators.opening import open_generator
+        from ragstack.answering.rewriting import search_question
+        from ragstack.asking.model_question import ModelQuestion
+        from ragstack.asking.planning import plan_model
+        from ragstack.embedding.tokenizer import ModelTokenizer
+
+        generator = open_generator(llm) if isinstance(llm, str) else llm
+        try:
+            model = plan_model(
+                generator, limits, self._timings, open_file=ModelTokenizer, ask=not dry_run
+            )
+            if not dry_run and model.failure is None:
+                standalone = search_question(question, turns, generator)
+            with self.store.read() as snapshot:
+                vector = self._embedded(snapshot, standalone)
+                yield ModelQuestion(
+                    question=question,
+                    standalone=standalone,
+                    vector=vector,
+                    turns=turns,
+                    generator=generator,
+                    model=model,
+                    limits=limits,
+                    strategy=strategy,
+                    where=where,
+                    source=snapshot,
+                    embedder=self.embedder,
+                    retrieve=lambda: self._retrieve(snapshot, standalone, vector, retrieved, where),
+                )
+        finally:
+            if generator is not llm:
+                generator.close()
+
+    def _timings(self, generator: GeneratorDescription) -> list[TimedPrompt]:
+        """How long the prompts of this model at this address took before; none if that cannot be read."""
+        from ragstack.context.latency import TimedPrompt
+
+        try:
+            timed = self.history.timings(generator.model, generator.endpoint)
+        except StoreError as error:
+            self._announce(f"the history cannot be read: {error}")
+            return []
+        return [TimedPrompt(each.prompt_tokens, each.seconds) for each in timed]
+
+    @property
+    def history(self) -> History:
+        """What was asked of this store and answered; nothing is written down unless `record` is called."""
+        from ragstack.store.history.history import History
+
+        return History(self.path)
+
+    def record(self, answer: Answer, conversation_id: int | None = None) -> int | None:
+        """Write an answer down in the history, in a new conversation unless one is given; returns its id.
+
+        A history that cannot be written is announced and stops nothing; the id is None then.
+        """
+        try:
+            return self.history.record(answer, conversation_id=conversation_id)
+        except (StoreError, OSError) as error:
+            self._announce(f"the question is not in the history: {error}")
+            return None
+
+    def _reader_plan(
+        self,
+        reader: str | Path | ReaderPlan | None,
+        window: int | None,
+        memory: str | None,
+        latency: str | float | None,
+        effective: bool,
+    ) -> ReaderPlan | None:
+        """How the prompt will be read; None when sentences are copied and no language model reads it."""
+        from ragstack.context.reader_plans import ReaderPlan, plan_reader
+
+        if isinstance(reader, ReaderPlan):
+            return reader
+        if reader is not None:
+            return plan_reader(
+                str(reader),
+                window=window,
+                memory=memory,
+                latency=latency,
+                effective=effective,
+            )
+        if memory is not None or latency is not None or effective:
+            raise UsageError(
+                "memory, latency and effective length limit a language model's prompt, and no model is named",
+                hint="name it with `--reader MODEL`",
+            )
+        return None
+
+    def _reader(
+        self, plan: ReaderPlan | None, question: str, window: int | None
+    ) -> tuple[ReaderModel, PromptFrame]:
+        """The reader whose tokens are counted, and the frame of its prompt."""
+        from ragstack.answering.prompt import LanguageModelFrame
+        from ragstack.context.counting import open_counter
+        from ragstack.context.frames import PrintedFrame
+        from ragstack.context.readers import extractive_reader
+        from ragstack.embedding.tokenizer import ModelTokenizer
+
+        if plan is None:
+            reader = extractive_reader(self.embedder.tokenizer, window or DEFAULT_WINDOW)
+            return reader, PrintedFrame(question)
+        counter = open_counter(plan.tokenizer, plan.architecture, open_file=ModelTokenizer, key=plan.key)
+        reader = plan.reader(counter)
+        note = "the prompt is sized for this model, but it is not run: the answer is copied from the passages"
+        return replace(reader, notes=(*reader.notes, note)), LanguageModelFrame.for_question(question)
 
     def generate_with_retrieval(self, query: str, max_length: int | None = None) -> str:
         """The answer to `query` as text of at most `max_length` characters, cut at a sentence if one fits."""

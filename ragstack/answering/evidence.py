@@ -109,7 +109,7 @@ def weigh(
     if not chosen:
         return []
     vector = embedder.embed_query(question) if question_vector is None else question_vector
-    texts = _cut_to_fit([candidates[index].topical_text for index in chosen], embedder)
+    texts = cut_to_fit([candidates[index].topical_text for index in chosen], embedder)
     cosines = embedder.embed_documents(texts) @ vector
     best: dict[int, float] = {}
     for index, cosine in zip(chosen, cosines, strict=True):
@@ -127,7 +127,7 @@ def weigh(
     return sorted(weighed, key=lambda each: -each.evidence.score)
 
 
-def _cut_to_fit(texts: Sequence[str], embedder: Embedder) -> list[str]:
+def cut_to_fit(texts: Sequence[str], embedder: Embedder) -> list[str]:
     """The texts, those that are longer than the embedder reads without their ends.
 
     A cut may change how the word beside it is tokenized, so what is left is counted again.

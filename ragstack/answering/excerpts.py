@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ragstack.answering.terms import STOP_WORDS, stem, words
+from ragstack.answering.terms import stem, words
+from ragstack.words import STOP_WORDS
 
 _BORDER = re.compile(
     r"(?<=[,;:)—–])\s+"

@@ -12,17 +12,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-STOP_WORDS = frozenset(
-    "a about after all also an and any are as at be been before being between both but by can could did"
-    " do does during each for from had has have he her him his how i if in into is it its many may me"
-    " might more most much must my no not of on only or other our over s she should so some such t than"
-    " that the their them then there these they this those to under us was we were what when where which"
-    " while who whom whose why will with would you your".split()
-)
+from ragstack.words import STOP_WORDS, UNSPACED, overlapping_pairs
 
-# Han, kana, Thai, Lao, Khmer, Burmese: scripts that put no blank between words.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
+_UNSPACED_RUN = re.compile(f"[{UNSPACED}]+")
 _WORD = re.compile(r"\w+(?:[.,]\d+)*")
 
 
@@ -38,7 +30,7 @@ def words(text: str) -> list[str]:
         else:
             found.extend(_UNSPACED_RUN.sub(" ", word).split())
             for run in _UNSPACED_RUN.findall(word):
-                found.extend(run[place : place + 2] for place in range(max(1, len(run) - 1)))
+                found.extend(overlapping_pairs(run))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ragstack.config import largest_overlap, overlap_hint
 from ragstack.errors import UsageError
 from ragstack.records import ChunkerSettings
 
@@ -34,10 +35,10 @@ def _check_sizes(settings: ChunkerSettings) -> None:
         raise UsageError(
             f"the chunk size is {settings.size} tokens", hint=f"choose at least {SMALLEST_SIZE} tokens"
         )
-    if not 0 <= settings.overlap <= settings.size // 2:
+    if not 0 <= settings.overlap <= largest_overlap(settings.size):
         raise UsageError(
             f"the overlap is {settings.overlap} tokens and the chunk size {settings.size}",
-            hint=f"choose an overlap from 0 to {settings.size // 2}, half of the chunk size",
+            hint=overlap_hint(settings.size),
         )
     if settings.max_characters < SMALLEST_CHARACTERS:
         raise UsageError(

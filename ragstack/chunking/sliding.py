@@ -11,8 +11,13 @@ from dataclasses import dataclass
 from ragstack.chunking.seams import Seams
 from ragstack.chunking.structure import Level
 
-_BLOCK_FROM = 0.75
-"""A window ends at a block rather than at a later sentence if that fills this share of it."""
+_BLOCK_FROM = 0.4
+"""A window ends at a block rather than at a later sentence if that fills this share of it.
+
+With windows of 200 / 50 and what `_begins_at` says of blocks, against 0.75 and an overlap everywhere: nDCG@10
+of the paragraph by BM25 alone 0.837 instead of 0.790 on squad (all 21,160 paragraphs), evidence recall of 5
+chunks 88.5 instead of 87.6 % on chroma, from 10 to 16 % fewer windows. 0.2 does not differ from 0.4.
+"""
 
 _CLAUSE_FROM = 0.5
 """A window ends at a clause rather than at a later word if that fills this share of it."""
@@ -44,7 +49,8 @@ def slide(seams: Seams, first: int, last: int, limits: WindowLimits) -> list[tup
     """The windows over the stretches `[first, last)`, as pairs of seams; starts and ends both strictly rise.
 
     Every unit (sentence, row, line) that fits a window is whole in some window. Consecutive windows share at
-    least the overlap, and no whole unit more than that takes.
+    least the overlap, and no whole unit more than that takes; but where a block ends and the next one does
+    not fit a window together with the overlap, they share nothing.
     """
     return _Slide(seams, last, limits).windows(first)
 
@@ -132,7 +138,7 @@ class _Slide:
 
     def _next_start(self, start: int, end: int) -> int:
         """Where the window after `[start, end)` begins: at a sentence if the next unit then still fits."""
-        if not self.limits.overlap:
+        if not self.limits.overlap or self._begins_at(end):
             return end
         earliest = max(self._first_that_goes_on(end), start + 1)
         latest = max(self._latest_start(end), earliest)
@@ -147,6 +153,19 @@ class _Slide:
             if self._leaves_room(place, end):
                 return place
         return latest
+
+    def _begins_at(self, end: int) -> bool:
+        """Whether the next window begins where the last one ended, at a block that the overlap would cut.
+
+        The overlap is there so that nothing is torn at the border of two windows. Between two paragraphs
+        nothing is, and repeating the end of one may leave no room for the whole of the other.
+        """
+        if self.seams.last_beginning(Level.BLOCK, above=end - 1, at_most=end) is None:
+            return False
+        block_end = min(self.seams.first_ending(Level.BLOCK, above=end, default=self.last), self.last)
+        latest = self._latest_start(end)
+        sentence = self.seams.last_beginning(Level.SENTENCE, above=-1, at_most=latest)
+        return not self._fits(latest if sentence is None else sentence, block_end)
 
     def _latest_start(self, end: int) -> int:
         """The last seam from which the overlap is reached at `end`."""

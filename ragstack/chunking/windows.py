@@ -39,10 +39,11 @@ def chunk_document(
     begins at the beginning of the unit in which that place lies. So neighbours share at least the request
     and less than one unit more, also where units are longer than the request. If from there the unit that
     comes next would not fit, the window begins later in the same unit, at the last clause or word from
-    which the request is still met. Only these exceptions share less: an overlap of 0 shares nothing; an
-    overlap never exceeds three quarters of a window that a context has shortened; half of
-    `max_characters` is always overlap enough; and where a run of blanks or a huge word leaves no room,
-    the next window begins where it gets on.
+    which the request is still met. Only these exceptions share less: an overlap of 0 shares nothing; after
+    a window that ends with a paragraph (or another block) the next one begins with the next paragraph, if
+    that does not fit a window together with the overlap; an overlap never exceeds three quarters of a window
+    that a context has shortened; half of `max_characters` is always overlap enough; and where a run of
+    blanks or a huge word leaves no room, the next window begins where it gets on.
 
     `headings` are those that enclose all text of the chunk; a heading's line itself is text of the chunk that
     begins with it, and is then not repeated in the context. The context takes at most

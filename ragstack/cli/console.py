@@ -48,6 +48,12 @@ def write(text: str = "") -> None:
     click.echo(text)
 
 
+def write_on(text: str) -> None:
+    """Data, to stdout at once and without a line end. Untrusted parts must be safe already."""
+    click.echo(text, nl=False)
+    sys.stdout.flush()
+
+
 def note(text: str) -> None:
     """One line about what is going on, to stderr."""
     click.echo(safe_line(text), err=True)

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ragstack.cli import console, tables
+from ragstack.cli.citations import citation
+from ragstack.cli.filters import filter_option
+from ragstack.cli.jsonable import jsonable
 from ragstack.cli.options import examples, json_option, read_settings, setting_options, wants_json
+from ragstack.cli.path import path
 from ragstack.cli.places import document_name, place, root_name
 from ragstack.cli.quantities import size
 from ragstack.cli.session import open_system
+from ragstack.records import Filter
 
 if TYPE_CHECKING:
+    from ragstack.inspection.neighbours import Neighbourhood
     from ragstack.inspection.overview import ChunkView, DocumentView, Overview
-    from ragstack.store.catalog import DocumentInfo, SourceInfo
+    from ragstack.store.catalog import DocumentInfo, SegmentInfo, SourceInfo
 
 _PREVIEW_CHARACTERS = 60
+
+# By what `inspect documents` sorts; every order ends with root and path, so that it is one.
+_ORDERS: Mapping[str, Callable[[DocumentInfo], tuple[Any, ...]]] = {
+    "path": lambda info: (info.root, info.path),
+    "title": lambda info: (info.title or "", info.root, info.path),
+    "type": lambda info: (info.media_type, info.root, info.path),
+    "size": lambda info: (-info.characters, info.root, info.path),
+    "chunks": lambda info: (-info.chunks, info.root, info.path),
+    "changed": lambda info: (-info.mtime_ns, info.root, info.path),
+}
 
 _DOCUMENT_ID = click.argument("document_id", type=click.IntRange(min=1), metavar="ID")
 _CHUNK_ID = click.argument("chunk_id", type=click.IntRange(min=1), metavar="ID")
@@ -54,23 +70,31 @@ def inspect(ctx: click.Context) -> None:
 @inspect.command(
     epilog=examples(
         "ragstack inspect documents",
-        "ragstack inspect documents --json",
+        "ragstack inspect documents --sort chunks",
+        'ragstack inspect documents --filter "notes/**" --json',
     )
 )
+@click.option(
+    "--sort", type=click.Choice(list(_ORDERS)), default="path", show_default=True, help="In which order."
+)
+@filter_option
 @json_option
 @setting_options("store")
-def documents() -> None:
-    """List the documents, by root and path."""
+def documents(sort: str, where: Filter) -> None:
+    """List the documents: all of them, or those that pass the filters.
+
+    Numbers are sorted with the largest first, times with the latest first.
+    """
     from ragstack.inspection.overview import documents as every_document
 
     with open_system(read_settings()) as system:
-        found = every_document(system)
+        found = sorted(every_document(system, where), key=_ORDERS[sort])
     if wants_json():
         console.write_json({"documents": found})
     elif found:
         console.write("\n".join(_listing(found)))
     else:
-        console.note("The store holds no documents")
+        console.note("The store holds no documents" if where.is_empty else "No document passes the filters")
 
 
 @inspect.command(
@@ -109,14 +133,22 @@ def document(document_id: int, as_text: bool) -> None:
 @setting_options("store")
 def chunk(chunk_id: int) -> None:
     """Show one chunk: text, place, neighbours."""
+    from ragstack.inspection.neighbours import neighbourhood
     from ragstack.inspection.overview import chunk as one_chunk
 
     with open_system(read_settings()) as system:
         found = one_chunk(system, chunk_id)
+        near = neighbourhood(system, chunk_id)
     if wants_json():
-        console.write_json(found)
+        console.write_json(jsonable(found) | jsonable(near))
     else:
-        console.write("\n".join(_chunk(found)))
+        console.write("\n".join([*_chunk(found), *_near(near)]))
+
+
+inspect.add_command(path, "settings")
+
+
+inspect.add_command(citation)
 
 
 def _overview(found: Overview, stale: Sequence[DocumentInfo]) -> list[str]:
@@ -155,7 +187,18 @@ def _index_rows(found: Overview) -> list[tuple[str, str]]:
             "index",
             f"{found.indexed:,} vectors in {len(found.segments):,} segments, {found.tail:,} in the tail",
         ),
+        *(("approximate", _approximate(each)) for each in found.segments if each.details),
     ]
+
+
+def _approximate(segment: SegmentInfo) -> str:
+    """How a segment that is not exact is searched, and how well that was found to work."""
+    details = segment.details
+    return (
+        f"{segment.vectors:,} vectors in {details.get('lists', 0):,} lists ({segment.kind}),"
+        f" {details.get('probes', 0):,} searched: recall@10 {100 * details.get('recall_at_10', 0):.1f} %"
+        f" of exact search ({details.get('queries', 0):,} queries)"
+    )
 
 
 def _source(source: SourceInfo) -> str:
@@ -230,3 +273,16 @@ def _chunk(found: ChunkView) -> list[str]:
         ("neighbours", f"before: {neighbours[0]}, after: {neighbours[1]}"),
     ]
     return [*tables.columns(rows, indent=""), "", console.safe_text(chunk.text)]
+
+
+def _near(near: Neighbourhood) -> list[str]:
+    lines = []
+    for title, neighbours in (("Nearest in meaning", near.nearest), ("The same text", near.duplicates)):
+        if neighbours:
+            rows = [
+                (str(each.chunk.chunk_id), f"{each.cosine:.3f}", each.chunk.path, _preview(each.chunk.text))
+                for each in neighbours
+            ]
+            lines += ["", console.heading(title)]
+            lines += tables.columns([("chunk", "cosine", "path", "begins"), *rows], right=(0, 1), indent="")
+    return lines

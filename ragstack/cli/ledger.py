@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ragstack.cli.console import heading, safe_line
-from ragstack.cli.tables import columns
+from ragstack.cli.tables import columns, wrapped_columns
 from ragstack.records import Ledger
 
 
@@ -11,12 +11,19 @@ def ledger_lines(ledger: Ledger) -> list[str]:
     """The whole ledger, sizes in tokens of the reader."""
     return [
         heading(f"Budget, in tokens of the reader `{safe_line(ledger.reader)}`"),
-        *columns(_terms(ledger), right=(1,)),
-        *(f"  {safe_line(note)}" for note in ledger.notes),
-        "",
-        heading("Passages considered"),
-        *columns(_decisions(ledger), right=(2, 3)),
+        *wrapped_columns(
+            [*term_rows(ledger), ("spent on passages", f"{ledger.passage_tokens:,}", "")], right=(1,)
+        ),
+        *(wrapped_columns([(note,) for note in ledger.notes]) if ledger.notes else []),
+        *_considered(ledger),
     ]
+
+
+def _considered(ledger: Ledger) -> list[str]:
+    """What became of each hit; nothing where no search was asked."""
+    if not ledger.decisions:
+        return []
+    return ["", heading("Passages considered"), *columns(_decisions(ledger), right=(2, 3))]
 
 
 def budget_line(ledger: Ledger, candidates: int, passages: int) -> str:
@@ -25,7 +32,8 @@ def budget_line(ledger: Ledger, candidates: int, passages: int) -> str:
     return f"context {tokens}, {passages:,} passages of {candidates:,} candidates"
 
 
-def _terms(ledger: Ledger) -> list[tuple[str, str, str]]:
+def term_rows(ledger: Ledger) -> list[tuple[str, str, str]]:
+    """Limits, reserve, charges and what they leave: a name, tokens, and why it is that many."""
     binding = ledger.binding
     limits = [
         (f"limit: {term.name}", f"{term.tokens:,}", term.reason + ("; binds" if term is binding else ""))
@@ -37,7 +45,6 @@ def _terms(ledger: Ledger) -> list[tuple[str, str, str]]:
         ("reserve", f"{ledger.reserve:,}", "kept for the answer"),
         *charges,
         ("left for passages", f"{ledger.passage_budget:,}", "the smallest limit less the charges"),
-        ("spent on passages", f"{ledger.passage_tokens:,}", ""),
     ]
 
 

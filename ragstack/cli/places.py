@@ -65,7 +65,7 @@ def _headings(citation: Citation, hits: Sequence[Hit]) -> tuple[str, ...]:
 
 def _spot(locations: Sequence[Location], headings: Sequence[str]) -> str:
     """`page 3, lines 4, 7-9 (Care > Cleaning)`, as far as it is known."""
-    landmarks = (str(replace(each, first_line=None, last_line=None)) for each in locations)
+    landmarks = (safe_line(str(replace(each, first_line=None, last_line=None))) for each in locations)
     where = ", ".join([*dict.fromkeys(filter(None, landmarks)), *_lines(locations)])
     if not headings:
         return where

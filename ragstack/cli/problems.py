@@ -40,7 +40,8 @@ class Remedies:
         if damage in (Damage.TEXT, Damage.CHUNK) and self.documents:
             first = "" if self.repaired else with_store("run `ragstack repair --apply`, then ")
             return first + self.rereading()
-        if damage is Damage.DATABASE or (self.repaired and damage is not Damage.STRAY_FILE):
+        kept = (Damage.STRAY_FILE, Damage.UNCHECKED)
+        if damage is Damage.DATABASE or (self.repaired and damage not in kept):
             return self._replacement()
         return with_store(REMEDIES[damage])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
@@ -19,8 +20,14 @@ from ragstack.errors import RagstackError, StoreDamagedError
 COMMANDS: Mapping[str, str] = {
     "ingest": "ragstack.cli.ingest:ingest",
     "ask": "ragstack.cli.ask:ask",
+    "chat": "ragstack.cli.chat:chat",
     "search": "ragstack.cli.search:search",
+    "budget": "ragstack.cli.budget:budget",
     "inspect": "ragstack.cli.inspection:inspect",
+    "evaluate": "ragstack.cli.evaluate:evaluate",
+    "figures": "ragstack.cli.figures:figures",
+    "report": "ragstack.cli.report:report",
+    "history": "ragstack.cli.history:history",
     "sources": "ragstack.cli.sources:sources",
     "remove": "ragstack.cli.remove:remove",
     "purge": "ragstack.cli.purge:purge",
@@ -33,6 +40,29 @@ COMMANDS: Mapping[str, str] = {
     "path": "ragstack.cli.path:path",
 }
 
+# The first line of each command's help, so that listing them need not import them all (a test compares).
+SUMMARIES: Mapping[str, str] = {
+    "ingest": "Read the files in PATH... into the store; `-` reads one document from stdin.",
+    "ask": "Answer QUESTION from the store, and name the sources.",
+    "chat": "Ask one question after another, each in the light of those before.",
+    "search": "Find the chunks of the store that fit QUERY best, best first.",
+    "budget": "Print how much context fits MODEL, and why.",
+    "inspect": "Show what the store holds, as a whole or in detail.",
+    "figures": "Draw figures into DIR: one sheet, and each as PNG, SVG and CSV.",
+    "report": "Write one HTML page about the store to FILE.",
+    "history": "Show, export or erase what was asked and answered.",
+    "sources": "List the roots that documents come from; relocate or remove one.",
+    "remove": "Remove documents from the store: PATH is a file or the name of a text, ID its number.",
+    "purge": "Erase what was removed from every file of the store.",
+    "reembed": "Make the index anew with another embedding model or other chunks.",
+    "verify": "Check the store against itself.",
+    "repair": "Mend what is damaged in the store, or say what would be done.",
+    "backup": "Copy the store into the new directory DEST.",
+    "restore": "Make a store of BACKUP, a directory that `ragstack backup` or a repair made.",
+    "doctor": "Examine the machine, the libraries, the model and the store.",
+    "path": "Print the store's directory, the settings, and why.",
+}
+
 
 class RootGroup(click.Group):
     """Finds commands by name without importing the others; an error becomes a message and an exit code."""
@@ -40,6 +70,16 @@ class RootGroup(click.Group):
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """All names, in the order of a first use."""
         return list(COMMANDS)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Every command with its summary, as click would write it."""
+        room = formatter.width - 6 - max(map(len, COMMANDS))
+        rows = [
+            (name, click.Command(name, help=SUMMARIES.get(name)).get_short_help_str(room))
+            for name in COMMANDS
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, or None."""
@@ -134,5 +174,7 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    # At Python's own thresholds a tenth of a short command's time is spent looking for garbage among modules.
+    gc.set_threshold(100_000, 20, 50)
     console.forgive_encoding()
     cli.main(prog_name="ragstack")

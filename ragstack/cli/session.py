@@ -13,9 +13,16 @@ if TYPE_CHECKING:
 
 
 def open_system(
-    settings: Settings, *, create: bool = False, announce: Callable[[str], None] = console.note
+    settings: Settings,
+    *,
+    create: bool = False,
+    announce: Callable[[str], None] = console.note,
+    soon_to_ask: bool = False,
 ) -> RAGSystem:
-    """The system on the store in use; without `create`, raises `StoreNotFoundError` rather than make one."""
+    """The system on the store in use; without `create`, raises `StoreNotFoundError` rather than make one.
+
+    `soon_to_ask` is for commands that embed a question: the model is loaded while the store is opened.
+    """
     from ragstack.system import RAGSystem
 
     return RAGSystem.open(
@@ -23,5 +30,6 @@ def open_system(
         offline=settings.offline.value,
         create=create,
         announce=announce,
+        soon_to_ask=soon_to_ask,
         **settings.store_demands(),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 
@@ -19,6 +21,21 @@ def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent:
         ).rstrip()
         for cells in ([*zip(row, widths, strict=True)] for row in safe)
     ]
+
+
+def wrapped_columns(
+    rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: str = "  "
+) -> list[str]:
+    """Like `columns`, with the words of the last column wrapped to the terminal, never below 24 columns."""
+    *others, _ = zip(*rows, strict=True)
+    taken = len(indent) + sum(max(display_width(safe_line(cell)) for cell in column) + 2 for column in others)
+    width = max(24, shutil.get_terminal_size().columns - taken)
+    wrapped: list[Sequence[str]] = []
+    for *cells, words in rows:
+        first, *rest = textwrap.wrap(safe_line(words), width, break_on_hyphens=False) or [""]
+        wrapped.append([*cells, first])
+        wrapped.extend([*[""] * len(cells), line] for line in rest)
+    return columns(wrapped, right=right, indent=indent)
 
 
 def display_width(text: str) -> int:

@@ -104,8 +104,11 @@ def _document(found: Verification, share: float, remedies: Remedies) -> dict[str
 def _page(found: Verification, share: float, remedies: Remedies) -> list[str]:
     from ragstack.store.verification import Damage
 
-    number = sum(problem.damage is not Damage.STRAY_FILE for problem in found.problems)
+    harmless = (Damage.STRAY_FILE, Damage.UNCHECKED)
+    number = sum(problem.damage not in harmless for problem in found.problems)
     verdict = f"Damaged: {counted(number, 'problem')}" if number else "Nothing is damaged"
+    if not number and not found.is_clean:
+        verdict += ", as far as it could be checked"
     return [_scope(found, share), *problem_lines(found.problems, remedies), verdict]
 
 

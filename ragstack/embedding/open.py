@@ -17,6 +17,8 @@ def open_embedder(
     """The embedder of the model called `name`: None for the default one, a folder, or a name on the hub.
 
     `offline` forbids downloading; otherwise `announce` is told what is downloaded, and its size, before it
-    starts. Raises `ModelNotFoundError`, `ModelDamagedError`, or `EmbeddingError` for a model of another kind.
+    starts, and later why a model does not run compiled. Raises `ModelNotFoundError`, `ModelDamagedError`, or
+    `EmbeddingError` for a model of another kind.
     """
-    return SentenceTransformerEmbedder(locate_model(name, offline=offline, announce=announce))
+    model = locate_model(name, offline=offline, announce=announce)
+    return SentenceTransformerEmbedder(model, announce=announce)

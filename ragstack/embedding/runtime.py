@@ -1,16 +1,18 @@
 """The border between the embedder and what computes: batches of token ids in, vectors out.
 
-An embedder tokenizes, sorts, pads and checks; a runtime only runs the model. `torch_runtime` runs it through
-sentence-transformers; a compiled runtime takes its place by having the same two members.
+An embedder tokenizes, sorts, pads and checks; a runtime only runs the model. `openvino_runtime` runs it
+compiled, `torch_runtime` through sentence-transformers; `compiled` chooses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float32]
@@ -27,6 +29,26 @@ class TokenBatch:
     ids: IntArray
     mask: IntArray
     skipped: int = 0
+
+    @property
+    def pooled(self) -> IntArray:
+        """1 where a token counts in the pooling: `mask` without the skipped ones."""
+        if not self.skipped:
+            return self.mask
+        pooled = self.mask.copy()
+        pooled[:, : self.skipped] = 0
+        return pooled
+
+
+def pad(rows: Sequence[IntArray], padding_id: int, skipped: int = 0) -> TokenBatch:
+    """The token ids of several texts as one batch, the shorter ones filled up with `padding_id`."""
+    width = max(len(row) for row in rows)
+    ids = np.full((len(rows), width), padding_id, dtype=np.int64)
+    mask = np.zeros((len(rows), width), dtype=np.int64)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = row
+        mask[index, : len(row)] = 1
+    return TokenBatch(ids, mask, skipped)
 
 
 class Runtime(Protocol):

@@ -7,6 +7,7 @@ runtime's part.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -16,8 +17,9 @@ import numpy as np
 
 from ragstack.embedding.description import read_description
 from ragstack.embedding.fingerprint import fingerprint_of, weights_sha256
+from ragstack.embedding.gpu import has_gpu
 from ragstack.embedding.models import LocatedModel
-from ragstack.embedding.runtime import Runtime, TokenBatch
+from ragstack.embedding.runtime import Runtime, pad
 from ragstack.embedding.tokenizer import ModelTokenizer
 from ragstack.errors import EmbeddingError, ModelDamagedError
 from ragstack.records import Fingerprint
@@ -27,6 +29,14 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float32]
     IntArray = NDArray[np.int64]
+
+_logger = logging.getLogger(__name__)
+
+# Fewer texts are embedded by the processor before torch, which a GPU needs, is imported.
+GPU_FROM_TEXTS = 128
+
+# The shortest text of a batch has at least this share of the tokens of the longest.
+FILLED_AT_LEAST = 0.75
 
 # A vector shorter than this has no direction that could be compared.
 _SHORTEST_VECTOR = 1e-12
@@ -39,16 +49,31 @@ class SentenceTransformerEmbedder:
     """An embedder over the model at `model`; implements `ragstack.records.Embedder`.
 
     Constructing it reads the model's configuration only. The model is loaded at the first text to embed,
-    once, from whichever thread comes first; the files are then verified again. Raises `EmbeddingError` or
-    one of its subclasses when the model cannot be used.
+    once, from whichever thread comes first; the files are then verified again. Many texts at once are
+    embedded on a GPU if there is one. `announce` is told when the model is not run as usual. Raises
+    `EmbeddingError` or one of its subclasses when the model cannot be used.
     """
 
-    def __init__(self, model: LocatedModel, *, open_runtime: RuntimeOpener | None = None) -> None:
+    def __init__(
+        self,
+        model: LocatedModel,
+        *,
+        announce: Callable[[str], None] | None = None,
+        open_runtime: RuntimeOpener | None = None,
+    ) -> None:
         self.model = model
         self.description = read_description(model.folder)
-        self._open_runtime = open_runtime or _open_torch
+        self._announce = announce or _logger.warning
+        self._open_runtime = open_runtime or _open_compiled
         self._opened: Runtime | None = None
+        self._on_gpu: Runtime | None = None
+        self._may_use_gpu = open_runtime is None
         self._opening = threading.Lock()
+
+    def prepare(self) -> None:
+        """Load all that a question needs, so that the first one need not wait; raises as embedding does."""
+        _ = self.tokenizer
+        self._runtime(1)
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
@@ -97,10 +122,10 @@ class SentenceTransformerEmbedder:
             return vectors
         tokens = self.tokenizer.model_input([prompt + text for text in texts])
         self._refuse_long(tokens)
-        runtime = self._runtime()
+        runtime = self._runtime(len(texts))
         skipped = self._skipped_tokens(prompt)
         for rows in _batches([len(ids) for ids in tokens], runtime.batch_tokens):
-            batch = _pad([tokens[row] for row in rows], self.description.padding_id, skipped)
+            batch = pad([tokens[row] for row in rows], self.description.padding_id, skipped)
             vectors[rows] = self._checked(runtime.run(batch), rows)
             if progress is not None:
                 progress(len(rows))
@@ -134,12 +159,30 @@ class SentenceTransformerEmbedder:
         normalised: FloatArray = (used / lengths[:, np.newaxis]).astype(np.float32)
         return normalised
 
-    def _runtime(self) -> Runtime:
+    def _runtime(self, texts: int) -> Runtime:
         with self._opening:
+            if texts >= GPU_FROM_TEXTS and self._may_use_gpu and has_gpu():
+                on_gpu = self._gpu_runtime()
+                if on_gpu is not None:
+                    return on_gpu
             if self._opened is None:
                 self._verify()
                 self._opened = self._open_runtime(self)
             return self._opened
+
+    def _gpu_runtime(self) -> Runtime | None:
+        """The model on the GPU; None, and not asked for again, if torch does not compute there after all."""
+        if self._on_gpu is None:
+            from ragstack.embedding.compiled import open_original
+
+            self._verify()
+            original = open_original(self, device=None)
+            self._may_use_gpu = original.is_on_gpu
+            if not original.is_on_gpu:
+                self._announce("torch does not use the GPU of this machine; embedding on the processor")
+                return None
+            self._on_gpu = original
+        return self._on_gpu
 
     def _verify(self) -> None:
         """Raise `ModelDamagedError` unless the weights are still the ones that the fingerprint names."""
@@ -169,33 +212,26 @@ class SentenceTransformerEmbedder:
 RuntimeOpener = Callable[[SentenceTransformerEmbedder], Runtime]
 
 
-def _open_torch(embedder: SentenceTransformerEmbedder) -> Runtime:
-    from ragstack.embedding.torch_runtime import TorchRuntime
+def _open_compiled(embedder: SentenceTransformerEmbedder) -> Runtime:
+    from ragstack.embedding.compiled import open_runtime
 
-    return TorchRuntime(embedder.description, embedder.tokenizer)
+    return open_runtime(embedder, embedder._announce)
 
 
 def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Numbers of the texts, longest first, in batches of at most `batch_tokens` tokens when filled up.
 
-    Sorting keeps the filling small; the longest come first so that memory runs out at once or never.
+    Sorting keeps the filling small; the longest come first so that memory runs out at once or never. A batch
+    also ends where its texts would be filled up by more than a third, which costs more than another batch.
     """
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     start = 0
     while start < len(order):
-        size = max(1, batch_tokens // max(1, lengths[order[start]]))
-        yield order[start : start + size]
-        start += size
-
-
-def _pad(rows: Sequence[IntArray], padding_id: int, skipped: int) -> TokenBatch:
-    width = max(len(row) for row in rows)
-    ids = np.full((len(rows), width), padding_id, dtype=np.int64)
-    mask = np.zeros((len(rows), width), dtype=np.int64)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)] = row
-        mask[index, : len(row)] = 1
-    return TokenBatch(ids, mask, skipped)
+        longest = max(1, lengths[order[start]])
+        rows = order[start : start + max(1, batch_tokens // longest)]
+        alike = sum(FILLED_AT_LEAST * longest <= lengths[row] for row in rows)
+        yield rows[: max(1, alike)]
+        start += max(1, alike)
 
 
 def _refuse_any(wrong: NDArray[np.bool_], rows: Sequence[int], what: str) -> None:

@@ -35,18 +35,31 @@ _GPU_BATCH_TOKENS = 32_768
 class TorchRuntime:
     """A sentence-transformers model in memory; raises `EmbeddingError` when the libraries cannot open it.
 
+    Without a `device` torch chooses: a GPU when there is one.
     Threads are as the user set them for torch (`OMP_NUM_THREADS`). On a CPU the model computes in float32,
     whatever precision its weights are stored in; on a GPU in the precision they are stored in.
     """
 
-    def __init__(self, description: ModelDescription, tokenizer: ModelTokenizer) -> None:
-        self._model = _open(description)
+    def __init__(
+        self, description: ModelDescription, tokenizer: ModelTokenizer, *, device: str | None = None
+    ) -> None:
+        self._model = _open(description, device)
         _warn_if_tokens_differ(self._model, description, tokenizer)
+
+    @property
+    def model(self) -> Any:
+        """The SentenceTransformer."""
+        return self._model
+
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether the model computes on something other than the processor."""
+        return bool(self._model.device.type != "cpu")
 
     @property
     def batch_tokens(self) -> int:
         """Tokens of a batch, filling included, at which the model is fastest on this device."""
-        return _CPU_BATCH_TOKENS if self._model.device.type == "cpu" else _GPU_BATCH_TOKENS
+        return _GPU_BATCH_TOKENS if self.is_on_gpu else _CPU_BATCH_TOKENS
 
     def run(self, batch: TokenBatch) -> FloatArray:
         """The sentence embeddings of the batch, float32 of shape (texts, output dimension)."""
@@ -69,13 +82,14 @@ class TorchRuntime:
         return vectors
 
 
-def _open(description: ModelDescription) -> Any:
+def _open(description: ModelDescription, device: str | None) -> Any:
     with quiet_libraries():
         from sentence_transformers import SentenceTransformer
     try:
         with quiet_libraries():
             model = SentenceTransformer(
                 str(description.folder),
+                device=device,
                 local_files_only=True,
                 trust_remote_code=False,
                 model_kwargs={"use_safetensors": True},

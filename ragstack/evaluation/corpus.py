@@ -72,7 +72,11 @@ class IndexedCorpus:
 
     def span(self, hit: Hit) -> Span:
         """Where a hit lies, by the data set's name of its document."""
-        return Span(_normalised(hit.chunk.path), hit.chunk.start, hit.chunk.end)
+        return self.span_in(hit.chunk.path, hit.chunk.start, hit.chunk.end)
+
+    def span_in(self, path: str, start: int, end: int) -> Span:
+        """A span of a stored document, by the data set's name of it."""
+        return Span(_normalised(path), start, end)
 
     def name(self, hit: Hit) -> str:
         """The data set's id of the document of a hit."""

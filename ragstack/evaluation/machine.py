@@ -11,7 +11,10 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("ragstack", "faiss-cpu", "numpy", "sentence-transformers", "sqlalchemy", "tokenizers", "torch")
+PACKAGES = (
+    "ragstack", "faiss-cpu", "numpy", "openvino", "sentence-transformers", "sqlalchemy", "tokenizers",
+    "torch",
+)  # fmt: skip
 """What speed and scores depend on."""
 
 

@@ -49,6 +49,11 @@ ANSWER = "answer contained"
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
+def prompt_words(text: str) -> list[str]:
+    """Words and marks, in which repetition is counted whatever the reader's tokens are."""
+    return _TOKEN.findall(text)
+
+
 def budget_measure(budget: int, unit: str) -> str:
     """The name of evidence recall under a budget of so many `characters` or `tokens`."""
     return f"recall in {budget} {unit}"
@@ -105,7 +110,7 @@ def evaluate_retrieval(
 ) -> RetrievalRun:
     """Ask every answerable question; `progress` is told how many of how many are done."""
     questions = corpus.dataset.answerable
-    judge = _Judge(corpus, measures)
+    judge = Judge(corpus, measures)
     rows = []
     for question in questions:
         rows.append(_ask(judge, question))
@@ -114,7 +119,7 @@ def evaluate_retrieval(
     return RetrievalRun(tuple(rows), len(corpus.dataset.questions) - len(questions))
 
 
-def _ask(judge: _Judge, question: Question) -> QuestionScores:
+def _ask(judge: Judge, question: Question) -> QuestionScores:
     started = time.perf_counter()
     hits = judge.corpus.system.retrieve(question.text, max(RANKING_DEPTH, judge.measures.top_k))
     seconds = time.perf_counter() - started
@@ -122,7 +127,7 @@ def _ask(judge: _Judge, question: Question) -> QuestionScores:
 
 
 @dataclass(slots=True)
-class _Judge:
+class Judge:
     """Scores the hits of a question by all the gold that it has; remembers what it has read and counted."""
 
     corpus: IndexedCorpus
@@ -131,6 +136,7 @@ class _Judge:
     _paragraphs: dict[str, Paragraphs] = field(default_factory=dict)
 
     def scores(self, question: Question, hits: Sequence[Hit]) -> dict[str, float]:
+        """Every measure that the gold of this question allows, by its name."""
         retrieved = hits[: self.measures.top_k]
         scores: dict[str, float] = {}
         if question.evidence:
@@ -140,7 +146,7 @@ class _Judge:
         if question.grades:
             ranking = list(dict.fromkeys(self.corpus.name(hit) for hit in hits))
             scores |= _ranking_scores(ranking, question.grades)
-        scores[REPEATED] = repeated_share(_TOKEN.findall(hit.text) for hit in retrieved)
+        scores[REPEATED] = repeated_share(prompt_words(hit.text) for hit in retrieved)
         if question.answers:
             texts = [hit.text for hit in retrieved]
             scores[ANSWER] = float(any(contains_answer(texts, answer) for answer in question.answers))

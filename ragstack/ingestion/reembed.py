@@ -8,7 +8,7 @@ No file is read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING
 
 from ragstack.errors import EmbeddingError
@@ -18,15 +18,14 @@ from ragstack.records import ChunkerSettings, Embedder, FileOutcome, FileStat, F
 
 if TYPE_CHECKING:
     from ragstack.records import FloatArray
-    from ragstack.store.snapshot import Snapshot
-    from ragstack.store.writer import Writer
+    from ragstack.store.protocols import ReadSession, WriteSession
 
 _NO_STAT = FileStat(size=0, mtime_ns=0, ctime_ns=0, inode=0)
 
 
 def reembed(
-    writer: Writer,
-    read: Callable[[], AbstractContextManager[Snapshot]],
+    writer: WriteSession,
+    read: Callable[[], AbstractContextManager[ReadSession]],
     embedder: Embedder,
     settings: ChunkerSettings,
     probe: FloatArray,
@@ -46,17 +45,18 @@ def reembed(
         return pending.replaces
 
     batch = DocumentBatch(writer, embedder, generation, observer.embedded, commit)
-    for document_id in waiting:
-        with read() as snapshot:
-            pending = _pending(snapshot, document_id)
-        _report(batch.add(pending), observer)
-    _report(batch.flush(), observer)
+    with closing(batch):
+        for document_id in waiting:
+            with read() as snapshot:
+                pending = _pending(snapshot, document_id)
+            _report(batch.add(pending), observer)
+        _report(batch.flush(), observer)
     writer.publish(generation, final=True)
     writer.switch_generation(generation)
     return len(waiting)
 
 
-def _pending(snapshot: Snapshot, document_id: int) -> PendingDocument:
+def _pending(snapshot: ReadSession, document_id: int) -> PendingDocument:
     info = snapshot.document_info(document_id)
     return PendingDocument(
         source_id=info.source_id,

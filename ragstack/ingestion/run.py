@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragstack.errors import LoadingError
+from ragstack.errors import LoadingError, MissingExtraError
 from ragstack.ingestion.batch import Committed, DocumentBatch, PendingDocument
 from ragstack.ingestion.observer import IngestInterrupted, IngestObserver
 from ragstack.ingestion.survey import (
@@ -28,17 +28,16 @@ from ragstack.ingestion.survey import (
     title_from_path,
 )
 from ragstack.loading.files import read_bytes
-from ragstack.loading.readers import extract
+from ragstack.loading.selection import EVERYTHING, Selection
 from ragstack.loading.walk import FoundFile
 from ragstack.records import FileOutcome, FileStat, FileState, IngestReport
 from ragstack.store.clock import now
 from ragstack.store.sources import KnownFailure, KnownFile
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
-
     from ragstack.loading.files import FileContent
-    from ragstack.store.writer import Writer
+    from ragstack.loading.guard import GuardedReaders
+    from ragstack.store.protocols import ReadSession, WriteSession
 
 _NOTHING = FileStat(size=0, mtime_ns=0, ctime_ns=0, inode=0)
 
@@ -59,14 +58,18 @@ class _Tally:
 class Ingest:
     """The state of one ingest. Without a `writer` it is a dry run: everything is looked at, nothing is done.
 
+    `read` gives a session on the store as it is at that moment, None while there is no store.
     `open_batch` is called when the first document must be chunked, so that an ingest that finds nothing to do
-    never loads the embedder. With `checksum` every file is read, whatever the file system says of it.
+    never loads the embedder. `reading` turns bytes into documents within its limits, and `selection` says
+    which files this run looks at. With `checksum` every file is read, whatever the file system says of it.
     """
 
     observer: IngestObserver
-    writer: Writer | None
-    connect: Callable[[], AbstractContextManager[Connection | None]]
+    writer: WriteSession | None
+    read: Callable[[], AbstractContextManager[ReadSession | None]]
     open_batch: Callable[[], DocumentBatch]
+    reading: GuardedReaders
+    selection: Selection = EVERYTHING
     prune: bool | None = None
     checksum: bool = False
     excluded: Collection[Path] = ()
@@ -85,6 +88,9 @@ class Ingest:
             self._finish(started_at)
         except KeyboardInterrupt:
             raise IngestInterrupted(self._report(started, interrupted=True)) from None
+        finally:
+            if self._batch is not None:
+                self._batch.close()
         return self._report(started)
 
     # ------------------------------------------------------------------ one path
@@ -92,11 +98,11 @@ class Ingest:
     def _survey(self, path: Path) -> Survey:
         """Make sure of the source first: a new one may take over documents that the survey must know of."""
         if self.writer is not None and path.exists():
-            with self.connect() as connection:
-                place, _ = place_at(connection, path)
+            with self.read() as session:
+                place, _ = place_at(session, path)
             self.writer.ensure_source(place)
-        with self.connect() as connection:
-            return survey(connection, path, self.excluded)
+        with self.read() as session:
+            return survey(session, path, self.excluded, self.selection)
 
     def _ingest_path(self, path: Path) -> None:
         found = self._survey(path)
@@ -136,7 +142,8 @@ class Ingest:
             return None
         read_at_ns = time.time_ns()
         try:
-            content = read_bytes(file.absolute)
+            limits = self.reading.limits
+            content = read_bytes(file.absolute, max_bytes=limits.file_bytes, beneath=file.root)
         except LoadingError as error:
             self._fail(source_id, name, error.message, file.stat)
             return None
@@ -173,7 +180,10 @@ class Ingest:
             self._done(FileOutcome(name, state, reason))
             return True
         try:
-            document = extract(content.data, name)
+            document = self.reading.extract(content.data, name)
+        except MissingExtraError as error:  # the file is to be tried again when the extra is installed
+            self._fail(source_id, name, f"{error.message}: {error.hint}", _NOTHING)
+            return False
         except LoadingError as error:
             self._fail(source_id, name, error.message, content.stat)
             return False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ragstack.errors import LoadingError
 from ragstack.loading.readers import reader_for
+from ragstack.loading.selection import EVERYTHING, Selection
 from ragstack.loading.walk import FoundFile, discover
 from ragstack.store.sources import (
     FILES,
@@ -20,14 +21,11 @@ from ragstack.store.sources import (
     KnownFile,
     Place,
     is_within,
-    known_failures,
-    known_files,
-    place_of,
     relative_to,
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
+    from ragstack.store.protocols import ReadSession
 
 RACY_NS = 2_000_000_000
 """A file modified this shortly before it was read may have changed again within its clock's resolution."""
@@ -53,11 +51,15 @@ class Survey:
     unlisted: tuple[str, ...]
     skipped: dict[str, str]
     missing: bool = False
+    selection: Selection = EVERYTHING
+    folder: str = ""
 
     def is_vouched_absent(self, path: str) -> bool:
         """Whether the walk proves that there is no such file any more, or that it is now ignored."""
         if path in self.found or path in self.failed:
             return False
+        if self.selection.reason(relative_to(path, self.folder) if self.folder else path) is not None:
+            return False  # this run does not look at it
         return not any(not folder or is_within(path, folder) for folder in self.unlisted)
 
     def skip_reason(self, path: str) -> str:
@@ -68,20 +70,25 @@ class Survey:
         return ""
 
 
-def survey(connection: Connection | None, path: Path, excluded: Collection[Path]) -> Survey:
+def survey(
+    session: ReadSession | None,
+    path: Path,
+    excluded: Collection[Path],
+    selection: Selection = EVERYTHING,
+) -> Survey:
     """Walk the resolved `path` and put what is there beside what the store knows (nothing without one)."""
     exists = path.exists()
-    place, is_folder = place_at(connection, path)
+    place, is_folder = place_at(session, path)
     known: dict[str, KnownFile] = {}
     failures: dict[str, KnownFailure] = {}
-    if connection is not None and place.source_id is not None:
-        known = known_files(connection, place.source_id, place.prefix)
-        failures = known_failures(connection, place.source_id, place.prefix)
+    if session is not None and place.source_id is not None:
+        known = session.known_files(place.source_id, place.prefix)
+        failures = session.known_failures(place.source_id, place.prefix)
     if not exists:
         return Survey(path, place, {}, known, failures, {}, (), {}, missing=True)
     folder = place.prefix if is_folder else _parent(place.prefix)
     stats = {relative_to(name, folder) if folder else name: file.stat for name, file in known.items()}
-    discovery = discover(path, excluded=excluded, known=stats)
+    discovery = discover(path, excluded=excluded, known=stats, selection=selection)
     return Survey(
         path=path,
         place=place,
@@ -91,20 +98,22 @@ def survey(connection: Connection | None, path: Path, excluded: Collection[Path]
         failed={_join(folder, failed.path): failed.reason for failed in discovery.failed},
         unlisted=tuple(_join(folder, prefix.rstrip("/")) for prefix in discovery.unlisted),
         skipped={_join(folder, item.path.rstrip("/")): item.reason for item in discovery.skipped},
+        selection=selection,
+        folder=folder,
     )
 
 
-def place_at(connection: Connection | None, path: Path) -> tuple[Place, bool]:
+def place_at(session: ReadSession | None, path: Path) -> tuple[Place, bool]:
     """Where `path` belongs, and whether it is a folder; a vanished path is what the store knows it as."""
     name = path.as_posix()
     is_file = path.exists() and not path.is_dir()
-    if connection is None:
+    if session is None:
         if is_file:
             return Place(None, FILES, path.parent.as_posix(), path.name), False
         return Place(None, FOLDER, name, ""), True
-    place = place_of(connection, name, is_folder=not is_file)
+    place = session.place_of(name, is_folder=not is_file)
     if not is_file and place.source_id is None and not path.exists():
-        as_file = place_of(connection, name, is_folder=False)
+        as_file = session.place_of(name, is_folder=False)
         if as_file.source_id is not None:
             return as_file, False
     return place, not is_file

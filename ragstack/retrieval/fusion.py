@@ -1,39 +1,41 @@
-"""Combining the evidence of two searches into one score.
+"""Combining the evidence of meaning and of words into one score, and saying what each adds to it.
 
-Pure functions over scores by chunk id; nothing here knows where the scores come from.
+Pure functions over evidence by chunk id; nothing here knows where it comes from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-DENSE_WEIGHT = 0.6
-"""Weight of the scaled cosine against the scaled BM25. 0.6 / 0.4 was the best of the fusions compared under a
-budget on the Chroma chunking evaluation (evidence recall at 2,000 characters: 78.5 %, RRF(60) 74.1 %, dense
-alone 68.6 %)."""
+from ragstack.records import ScoreShares
+from ragstack.retrieval.lexical import NO_EVIDENCE, LexicalEvidence
+
+MEANING, WORDS, NEARNESS, ADJACENCY = 0.45, 0.30, 0.15, 0.10
+"""Weights of the cosine, of BM25 (1 for the highest of the question), and of how close the terms stand.
+
+Chosen on the tuning halves of chroma, squad and scifact together; each weight may be a third more or less
+without any measure changing by more than a point. The cosine is not scaled to the extremes of the
+candidates, as is often done: that turns small differences among good candidates into large ones. With the
+same weights of cosine and BM25, min-max scaling against none: nDCG@10 on squad 80.0 against 85.7 %, on scifact
+71.0 against 73.4 %, recall of 5 chunks on chroma 87.1 against 91.0 %. Nearness and adjacency add 2.5 points on
+squad and 1 on chroma and cost half a point on scifact, where claims are not phrased like the abstracts.
+Tried without gain: pseudo-relevance feedback (Rocchio, 1 to 10 chunks), scores of neighbouring chunks and of
+the document, the question without its stop words."""
 
 
-def convex_combination(
-    dense: Mapping[int, float], lexical: Mapping[int, float], dense_weight: float = DENSE_WEIGHT
-) -> dict[int, float]:
-    """`w * scaled cosine + (1 - w) * scaled BM25` for every chunk of either side, in [0, 1].
-
-    Cosines are scaled from their lowest to their highest value among the candidates. BM25 has a true zero (no
-    shared word), which is also what a chunk without a lexical score gets, so it is divided by its highest.
-    """
-    scaled_dense, scaled_lexical = _between_extremes(dense), _by_highest(lexical)
+def fuse(cosines: Mapping[int, float], lexical: Mapping[int, LexicalEvidence]) -> dict[int, ScoreShares]:
+    """What each kind of evidence adds to the score of every chunk of either side; the score is their sum."""
+    highest = max((evidence.bm25 for evidence in lexical.values()), default=0.0)
     return {
-        chunk_id: dense_weight * scaled_dense.get(chunk_id, 0.0)
-        + (1 - dense_weight) * scaled_lexical.get(chunk_id, 0.0)
-        for chunk_id in dense.keys() | lexical.keys()
+        chunk_id: _shares(cosines.get(chunk_id, 0.0), lexical.get(chunk_id, NO_EVIDENCE), highest)
+        for chunk_id in cosines.keys() | lexical.keys()
     }
 
 
-def _between_extremes(scores: Mapping[int, float]) -> dict[int, float]:
-    low, high = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
-    return {key: (value - low) / (high - low) if high > low else 1.0 for key, value in scores.items()}
-
-
-def _by_highest(scores: Mapping[int, float]) -> dict[int, float]:
-    high = max(scores.values(), default=0.0)
-    return {key: value / high if high > 0 else 0.0 for key, value in scores.items()}
+def _shares(cosine: float, evidence: LexicalEvidence, highest: float) -> ScoreShares:
+    return ScoreShares(
+        meaning=MEANING * cosine,
+        words=WORDS * evidence.bm25 / highest if highest > 0 else 0.0,
+        nearness=NEARNESS * evidence.nearness,
+        adjacency=ADJACENCY * evidence.adjacency,
+    )

@@ -1,4 +1,4 @@
-"""From an embedded question to hits: ask both searches, fuse, and return hits with all their evidence."""
+"""From an embedded question to hits: ask both searches, weigh what they found, and say why."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ragstack.errors import UsageError
-from ragstack.records import Candidate, ChunkSearch, Filter, Hit
-from ragstack.retrieval.fusion import convex_combination
+from ragstack.records import Candidate, ChunkSearch, Filter, Hit, ScoreShares
+from ragstack.retrieval.diversity import diversified
+from ragstack.retrieval.fusion import fuse
+from ragstack.retrieval.lexical import NO_EVIDENCE, lexical_evidence
+from ragstack.retrieval.occurrences import find_occurrences
 
 if TYPE_CHECKING:
     from ragstack.records import FloatArray
@@ -28,41 +31,52 @@ def retrieve(
 ) -> list[Hit]:
     """The `limit` best chunks for `question` among those that `where` lets through, best first.
 
-    `vector`, of shape (dimension,), is the embedded question. Raises UsageError for a limit below 1.
+    Best by score, except that a chunk most of whose text better ones have given stands further down. The
+    first hits are the same whatever the limit, up to `MIN_CANDIDATES`. `vector`, of shape (dimension,), is
+    the embedded question. Raises UsageError for a limit below 1.
     """
     if limit < 1:
         raise UsageError(f"the number of hits must be at least 1, not {limit}", hint="raise `--top-k`")
     depth = max(limit, MIN_CANDIDATES)
     dense = search.dense_candidates(vector, depth, where)
     lexical = search.lexical_candidates(question, depth, where)
-    return _fused_hits(search, vector, dense, lexical, limit)
+    return _weighed(search, question, vector, dense, lexical)[:limit]
 
 
-def _fused_hits(
+def _weighed(
     search: ChunkSearch,
+    question: str,
     vector: FloatArray,
     dense: Sequence[Candidate],
     lexical: Sequence[Candidate],
-    limit: int,
 ) -> list[Hit]:
-    """A chunk that only the lexical search found gets its exact cosine too; the reverse is cheap to lack."""
-    cosines = {candidate.chunk_id: candidate.score for candidate in dense}
-    unknown = [candidate.chunk_id for candidate in lexical if candidate.chunk_id not in cosines]
-    cosines |= search.cosines(vector, unknown)
-    fused = convex_combination(cosines, {candidate.chunk_id: candidate.score for candidate in lexical})
-    best = sorted(fused, key=lambda chunk_id: (-fused[chunk_id], chunk_id))[:limit]
-    stored = search.chunks(best)
+    """All candidates as hits in their final order; what one search did not return is computed for it."""
     dense_by_id = {candidate.chunk_id: candidate for candidate in dense}
     lexical_by_id = {candidate.chunk_id: candidate for candidate in lexical}
+    chunks = search.chunks(dense_by_id.keys() | lexical_by_id.keys())
+    cosines = {chunk_id: dense_by_id[chunk_id].score for chunk_id in chunks if chunk_id in dense_by_id}
+    cosines |= search.cosines(vector, [chunk_id for chunk_id in chunks if chunk_id not in cosines])
+    counts = search.term_counts(question)
+    evidence = lexical_evidence(counts, find_occurrences(list(counts.holding), chunks))
+    shares = fuse(cosines, evidence)
+    ranking = _by_score(shares)
+    score_ranks = {chunk_id: rank for rank, chunk_id in enumerate(ranking, start=1)}
+    scores = {chunk_id: shares[chunk_id].total for chunk_id in ranking}
     return [
         Hit(
-            chunk=stored[chunk_id],
-            score=fused[chunk_id],
+            chunk=chunks[chunk_id],
+            score=scores[chunk_id],
             dense_rank=dense_by_id[chunk_id].rank if chunk_id in dense_by_id else None,
             dense_score=cosines.get(chunk_id),
             lexical_rank=lexical_by_id[chunk_id].rank if chunk_id in lexical_by_id else None,
-            lexical_score=lexical_by_id[chunk_id].score if chunk_id in lexical_by_id else None,
+            lexical_score=evidence.get(chunk_id, NO_EVIDENCE).bm25,
+            shares=shares[chunk_id],
+            matched=evidence.get(chunk_id, NO_EVIDENCE).matched,
+            score_rank=score_ranks[chunk_id],
         )
-        for chunk_id in best
-        if chunk_id in stored
+        for chunk_id in diversified(ranking, scores, chunks)
     ]
+
+
+def _by_score(shares: dict[int, ScoreShares]) -> list[int]:
+    return sorted(shares, key=lambda chunk_id: (-shares[chunk_id].total, chunk_id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -82,6 +82,23 @@ def cases(draw: st.DrawFn, longest_gap: int = 1) -> Case:
     )
 
 
+def parts_blocks(case: Case, last: int, next_first: int) -> bool:
+    """Whether a window ends before a block that has no room beside the overlap, and the next begins there."""
+    if next_first != last or case.levels[last] < Level.BLOCK:
+        return False
+    block_end = next(
+        place for place in range(last + 1, len(case.levels)) if case.levels[place] == Level.BLOCK
+    )
+    reached = [
+        place
+        for place in range(last)
+        if case.seams.tokens_between(place, last) >= case.limits.overlap
+        or case.seams.characters_between(place, last) >= case.limits.overlap_characters
+    ]
+    begins = [place for place in reached if case.levels[place] >= Level.WEAK]
+    return not case.fits((begins or reached)[-1], block_end)
+
+
 def windows_of(case: Case) -> list[tuple[int, int]]:
     return slide(case.seams, 0, case.seams.count, case.limits)
 
@@ -105,7 +122,7 @@ def test_windows_share_the_overlap_or_half_the_characters(case):
     for (_, last), (next_first, _) in pairwise(windows_of(case)):
         shared = case.seams.tokens_between(next_first, last)
         enough_characters = case.seams.characters_between(next_first, last) >= case.limits.characters // 2
-        assert shared >= case.limits.overlap or enough_characters
+        assert shared >= case.limits.overlap or enough_characters or parts_blocks(case, last, next_first)
 
 
 @settings(max_examples=200, deadline=None)
@@ -149,6 +166,28 @@ def test_windows_of_equal_sentences_begin_and_end_at_sentences():
 def test_an_overlap_of_less_than_a_sentence_takes_the_whole_sentence():
     windows = slide(uniform(10, 12), 0, 120, WindowLimits.for_budget(40, 1, 4000))
     assert all(last - next_first == 10 for (_, last), (next_first, _) in pairwise(windows))
+
+
+def paragraphs(*tokens: int) -> Seams:
+    """Paragraphs of so many tokens each, in sentences of ten."""
+    seams = units(*(10 for _ in range(sum(tokens) // 10)))
+    ends = np.array(list(accumulate(tokens)))
+    blocks = np.union1d([0], ends).data
+    return replace(
+        seams,
+        beginnings=(*seams.beginnings[:-1], blocks),
+        endings=(*seams.endings[:-1], blocks),
+    )
+
+
+def test_a_paragraph_that_has_no_room_beside_the_overlap_begins_a_window_whole():
+    windows = slide(paragraphs(90, 90, 90), 0, 270, WindowLimits.for_budget(100, 20, 4000))
+    assert windows[:2] == [(0, 90), (90, 180)]
+
+
+def test_paragraphs_that_have_room_beside_the_overlap_share_it():
+    windows = slide(paragraphs(90, 60, 60), 0, 210, WindowLimits.for_budget(100, 20, 4000))
+    assert windows[:2] == [(0, 90), (70, 150)]
 
 
 def test_without_overlap_windows_touch():

@@ -38,7 +38,7 @@ FILES = {
     "handbook.md": HANDBOOK,
     "faq.html": FAQ,
     "kitchen/soup.txt": HOSTILE,
-    "notes.jsonl": "{}\n",
+    "notes.bin": "{}\n",
 }
 
 
@@ -99,7 +99,7 @@ def test_a_second_ingest_embeds_nothing_and_says_so(copied, invoke):
 def test_verbose_names_every_file_and_says_why_one_was_skipped(invoke, library):
     result = invoke("ingest", "--store", "store", "-v", library / "docs")
     assert "new  handbook.md" in result.stdout
-    assert "skipped `notes.jsonl`: " in result.stderr
+    assert "skipped `notes.bin`: " in result.stderr
 
 
 def test_quiet_prints_nothing_when_all_is_well(invoke, library):
@@ -379,7 +379,7 @@ def test_reading_changes_nothing_in_the_store(run, library):
         }
 
     before = content()
-    for arguments in (["ask", "how long is leave?"], ["search", "leave"], ["inspect"], ["sources"]):
+    for arguments in (["ask", "--no-log", "how long is leave?"], ["search", "leave"], ["inspect"], ["sources"]):
         assert run(*arguments).exit_code == 0
     assert content() == before
     assert before

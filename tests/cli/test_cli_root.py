@@ -10,7 +10,7 @@ import pytest
 
 from ragstack._version import __version__
 from ragstack.cli import cli
-from ragstack.cli.root import COMMANDS
+from ragstack.cli.root import COMMANDS, SUMMARIES
 from ragstack.errors import StoreDamagedError, StoreLockedError
 
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "matplotlib", "numpy", "sqlalchemy"}
@@ -49,6 +49,7 @@ def test_every_command_takes_a_store(invoke, path):
 
 CHANGING = {
     ("sources", "relocate"), ("sources", "remove"), ("remove",), ("purge",), ("reembed",), ("backup",),
+    ("chat",), ("history", "clear"),
     ("restore",),
 }  # fmt: skip
 
@@ -68,6 +69,11 @@ def test_the_root_help_lists_every_command_in_the_order_of_use_and_shell_complet
     listed = [line.split()[0] for line in output.partition("Commands:\n")[2].split("\n\n")[0].splitlines()]
     assert listed == list(COMMANDS)
     assert all(f"_RAGSTACK_COMPLETE={shell}_source ragstack" in output for shell in ("bash", "zsh", "fish"))
+
+
+def test_the_summaries_are_those_of_the_commands():
+    told = {name: cli.get_command(click.Context(cli), name).get_short_help_str(1_000) for name in COMMANDS}
+    assert told == SUMMARIES
 
 
 def test_shell_completion_offers_commands_and_their_options(spawn):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from ragstack.store.store import Store
 from ragstack.system import RAGSystem
 
 
@@ -58,7 +60,7 @@ def test_a_sample_of_everything_is_a_deep_check(run):
 
 
 def test_an_empty_store_is_whole(invoke):
-    RAGSystem.open("empty").close()
+    Store.create(Path("empty")).close()
     result = invoke("verify", "--deep", "--store", "empty")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "Nothing is damaged")
 

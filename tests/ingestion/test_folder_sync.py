@@ -243,7 +243,7 @@ def test_a_file_that_cannot_be_read_stops_nothing_and_is_tried_again_when_it_cha
     assert len(_paths(rag)) == 4
     read: list[str] = []
     original = run_module.read_bytes
-    monkeypatch.setattr(run_module, "read_bytes", lambda path: read.append(path.name) or original(path))
+    monkeypatch.setattr(run_module, "read_bytes", lambda path, **how: read.append(path.name) or original(path, **how))
     assert rag.ingest(folder).failed[0].reason == report.failed[0].reason
     assert read == []
     (folder / "bad.pdf").write_bytes(b"%PDF-1.4 this is still not a PDF, but another one")
@@ -275,6 +275,7 @@ def test_a_newly_ignored_file_is_removed_with_the_reason(rag: RAGSystem, folder:
 
 def test_the_store_itself_is_never_walked(embedder: CountingEmbedder, folder: Path) -> None:
     with RAGSystem.open(folder / "store", embedder=embedder) as rag:
+        rag.ingest(folder)
         (folder / "store" / "inside.txt").write_text("should not be found")
         rag.ingest(folder)
         assert not any("store" in path for path in _paths(rag))

@@ -1,0 +1,1 @@
+"""Language models that write answers: behind an OpenAI-compatible address, or in this process."""

@@ -1,0 +1,237 @@
+"""Policies, side by side: how chunks are ranked and how many of them, packed how, a prompt is given.
+
+A policy is written as words joined by `+`, each optional: a ranking (`hybrid`, `dense`, `lexical`), a
+packing (`packed`, `fill`, `top-k`) and a chunk size (`128/64`). What is measured is what the other modules
+measure, and evidence recall under budgets of prompt tokens. Nothing is printed here.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ragstack.answering.evidence import lexical_relevance
+from ragstack.context.frames import PrintedFrame
+from ragstack.context.packing import pack
+from ragstack.errors import UsageError
+from ragstack.evaluation.bootstrap import Interval, paired_difference
+from ragstack.evaluation.corpus import IndexedCorpus
+from ragstack.evaluation.datasets import Question
+from ragstack.evaluation.metrics import contains_answer, repeated_share, span_recall
+from ragstack.evaluation.retrieval import (
+    RANKING_DEPTH,
+    Judge,
+    Measures,
+    QuestionScores,
+    RetrievalRun,
+    prompt_words,
+)
+from ragstack.evaluation.spans import Span
+from ragstack.records import Candidate, Filter, Hit
+from ragstack.retrieval.question import question_vector
+from ragstack.store.protocols import ReadSession
+from ragstack.system import CANDIDATES
+
+TOKEN_BUDGETS = (500, 1_000, 2_000, 4_000, 8_000)
+
+_CHUNKS = re.compile(r"(\d+)/(\d+)")
+
+
+class Ranking(StrEnum):
+    """By which evidence chunks are ranked."""
+
+    HYBRID = "hybrid"
+    DENSE = "dense"
+    LEXICAL = "lexical"
+
+
+class Packing(StrEnum):
+    """What of the ranking goes into a prompt."""
+
+    PACKED = "packed"
+    """What `context.packing` chooses: text worth its tokens, windows merged and charged for what they add."""
+    FILL = "fill"
+    """Whole chunks in their order until one does not fit, each charged in full, as most systems do."""
+    TOP_K = "top-k"
+    """The first chunks, a fixed number of them whatever the budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One way to fill a prompt; `chunks` are the size and overlap of its index, None for the usual one."""
+
+    ranking: Ranking = Ranking.HYBRID
+    packing: Packing = Packing.PACKED
+    chunks: tuple[int, int] | None = None
+
+    @classmethod
+    def parsed(cls, name: str) -> Policy:
+        """The policy that a name like `dense+top-k+128/64` stands for; UsageError for unknown words."""
+        ranking, packing, chunks = Ranking.HYBRID, Packing.PACKED, None
+        for word in name.split("+"):
+            if word in set(Ranking):
+                ranking = Ranking(word)
+            elif word in set(Packing):
+                packing = Packing(word)
+            elif match := _CHUNKS.fullmatch(word):
+                chunks = int(match[1]), int(match[2])
+            else:
+                raise UsageError(
+                    f"`{name}` is not a policy: `{word}` is unknown",
+                    hint=f"join words of {', '.join([*Ranking, *Packing])} and sizes like `128/64` by `+`",
+                )
+        return cls(ranking, packing, chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The spans that a policy puts into a prompt, their texts, and its tokens."""
+
+    spans: tuple[Span, ...]
+    texts: tuple[str, ...]
+    tokens: int
+
+
+def evaluate_policy(
+    corpus: IndexedCorpus,
+    policy: Policy,
+    *,
+    top_k: int,
+    budgets: Sequence[int] = TOKEN_BUDGETS,
+    progress: Callable[[int, int], None] | None = None,
+) -> RetrievalRun:
+    """Ask every answerable question; `corpus` must have the chunks of the policy.
+
+    `seconds` of a question is the time of its search. Tokens are the embedder's.
+    """
+    questions = corpus.dataset.answerable
+    judge = Judge(corpus, Measures(top_k))
+    rows = []
+    with corpus.system.store.read() as session:
+        for question in questions:
+            started = time.perf_counter()
+            hits = _ranked(corpus, session, question.text, policy.ranking)
+            seconds = time.perf_counter() - started
+            scores = judge.scores(question, hits)
+            if question.evidence:
+                for budget in budgets:
+                    prompt = _prompt(corpus, session, question.text, hits, policy.packing, budget, top_k)
+                    scores |= _prompt_scores(question, prompt, budget)
+            rows.append(QuestionScores(question.id, seconds, scores))
+            if progress is not None:
+                progress(len(rows), len(questions))
+    return RetrievalRun(tuple(rows), len(corpus.dataset.questions) - len(questions))
+
+
+def _ranked(corpus: IndexedCorpus, session: ReadSession, question: str, ranking: Ranking) -> list[Hit]:
+    if ranking is Ranking.HYBRID:
+        return corpus.system.retrieve(question, RANKING_DEPTH)
+    if ranking is Ranking.LEXICAL:
+        found = session.lexical_candidates(question, RANKING_DEPTH, Filter())
+    else:
+        vector = question_vector(corpus.system.embedder, question)
+        found = session.dense_candidates(vector, RANKING_DEPTH, Filter())
+    return list(_hits(session, found))
+
+
+def _hits(session: ReadSession, found: Sequence[Candidate]) -> Iterator[Hit]:
+    chunks = session.chunks(candidate.chunk_id for candidate in found)
+    for candidate in found:
+        yield Hit(chunks[candidate.chunk_id], candidate.score)
+
+
+def _prompt(
+    corpus: IndexedCorpus,
+    session: ReadSession,
+    question: str,
+    hits: Sequence[Hit],
+    packing: Packing,
+    budget: int,
+    top_k: int,
+) -> Prompt:
+    if packing is Packing.PACKED:
+        packed = pack(
+            hits[:CANDIDATES],
+            budget,
+            source=session,
+            frame=PrintedFrame(question),
+            counter=corpus.system.embedder.tokenizer,
+            relevance=lexical_relevance(question),
+        )
+        spans = (corpus.span_in(each.path, each.start, each.end) for each in packed.passages)
+        return Prompt(tuple(spans), tuple(each.text for each in packed.passages), packed.tokens)
+    taken = list(hits[:top_k]) if packing is Packing.TOP_K else list(_filled(hits, budget))
+    return Prompt(
+        tuple(corpus.span(hit) for hit in taken),
+        tuple(hit.text for hit in taken),
+        sum(hit.chunk.tokens for hit in taken),
+    )
+
+
+def _filled(hits: Sequence[Hit], budget: int) -> Iterator[Hit]:
+    for hit in hits:
+        budget -= hit.chunk.tokens
+        if budget < 0:
+            return
+        yield hit
+
+
+def _prompt_scores(question: Question, prompt: Prompt, budget: int) -> dict[str, float]:
+    scores = {
+        f"evidence in {budget} tokens": span_recall(prompt.spans, question.evidence),
+        f"tokens of {budget}": float(prompt.tokens),
+        f"repeated in {budget}": repeated_share(map(prompt_words, prompt.texts)),
+    }
+    if question.answers:
+        contained = any(contains_answer(prompt.texts, answer) for answer in question.answers)
+        scores[f"answer in {budget} tokens"] = float(contained)
+    return scores
+
+
+def difference(run: RetrievalRun, other: RetrievalRun, name: str) -> Interval:
+    """By how much a measure of `run` is above that of `other`, with its paired bootstrap interval."""
+    mine = {row.id: row.scores[name] for row in run.rows if name in row.scores}
+    theirs = {row.id: row.scores[name] for row in other.rows if name in row.scores}
+    shared = [question for question in mine if question in theirs]
+    return paired_difference([mine[each] for each in shared], [theirs[each] for each in shared])
+
+
+# ------------------------------------------------------------------------------------- abstention
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """How many questions were answered of those with and without evidence in the documents."""
+
+    answerable: int
+    answered: int
+    unanswerable: int
+    refused: int
+
+    @property
+    def precision(self) -> float | None:
+        """The share of the refusals that were right; None if nothing was refused."""
+        refusals = self.refused + self.answerable - self.answered
+        return self.refused / refusals if refusals else None
+
+    @property
+    def recall(self) -> float | None:
+        """The share of the unanswerable questions that were refused; None if there are none."""
+        return self.refused / self.unanswerable if self.unanswerable else None
+
+
+def evaluate_abstention(
+    corpus: IndexedCorpus, *, progress: Callable[[int, int], None] | None = None
+) -> Abstention:
+    """Asks every question for an answer, those that the documents do not answer among them."""
+    found: dict[bool, list[bool]] = {True: [], False: []}
+    questions = corpus.dataset.questions
+    for number, question in enumerate(questions, start=1):
+        found[question.answerable].append(corpus.system.ask(question.text).found)
+        if progress is not None:
+            progress(number, len(questions))
+    refused = found[False].count(False)
+    return Abstention(len(found[True]), found[True].count(True), len(found[False]), refused)

@@ -1,0 +1,67 @@
+"""Holds a hit back when most of its text has been given already by better ones.
+
+Overlapping windows around one good sentence all score high; the list is more useful with something new in the
+place of a repetition. Nothing is removed, and no score is changed.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Mapping, Sequence
+from heapq import heapify, heappop, heappush
+
+from ragstack.records import StoredChunk
+
+MOSTLY_KNOWN = 0.5
+"""A chunk is a repetition if less than this share of its characters is new."""
+
+REPETITION = 0.9
+"""A repetition is ranked as if its score were this share of it. On the tuning half of chroma, with windows of
+200 / 100, this and anything down to 0.5 raises recall of 5 chunks by 2 to 3.5 points; below 0.9 the evidence
+in 8,000 characters falls."""
+
+
+def diversified(
+    ranking: Sequence[int], scores: Mapping[int, float], chunks: Mapping[int, StoredChunk]
+) -> list[int]:
+    """The chunks of `ranking` (by score, best first), repetitions further down."""
+    places = {chunk_id: place for place, chunk_id in enumerate(ranking)}
+    queue = [(-scores[chunk_id], places[chunk_id], chunk_id) for chunk_id in ranking]
+    heapify(queue)
+    unread = _Unread(chunks)
+    order: list[int] = []
+    held_back: set[int] = set()
+    while queue:
+        _, place, best = heappop(queue)
+        if best not in held_back and unread.share(best) < MOSTLY_KNOWN:
+            held_back.add(best)
+            heappush(queue, (-min(REPETITION * scores[best], scores[best]), place, best))
+            continue
+        order.append(best)
+        unread.read(best)
+    return order
+
+
+class _Unread:
+    """How much of each chunk none of those read before has given."""
+
+    def __init__(self, chunks: Mapping[int, StoredChunk]) -> None:
+        self._chunks = chunks
+        self._read: dict[int, list[StoredChunk]] = {}
+
+    def read(self, chunk_id: int) -> None:
+        """From now on its text is known."""
+        chunk = self._chunks[chunk_id]
+        insort(self._read.setdefault(chunk.document_id, []), chunk, key=lambda each: each.start)
+
+    def share(self, chunk_id: int) -> float:
+        """The share of its characters that is not known yet."""
+        chunk = self._chunks[chunk_id]
+        new, reached = 0, chunk.start
+        for other in self._read.get(chunk.document_id, ()):
+            if other.end > reached:
+                new += max(0, min(other.start, chunk.end) - reached)
+                reached = max(reached, min(other.end, chunk.end))
+            if other.start >= chunk.end:
+                break
+        return (new + max(0, chunk.end - reached)) / (chunk.end - chunk.start)

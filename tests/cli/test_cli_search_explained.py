@@ -1,0 +1,47 @@
+"""`search --explain`: why each hit stands where it stands."""
+
+from __future__ import annotations
+
+import json
+
+from ragstack.cli.evidence import evidence_lines
+from ragstack.records import Hit, ScoreShares, StoredChunk
+
+
+def test_every_kind_of_evidence_has_a_line(run):
+    result = run("search", "notice period", "--explain", "--top-k", "1")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines()]
+    kinds = [words[0] for words in lines if words]
+    assert [kind for kind in kinds if kind in {"meaning", "words", "nearness", "adjacency", "score"}] == [
+        "meaning", "words", "nearness", "adjacency", "score",
+    ]  # fmt: skip
+    assert "notice, period" in result.stdout
+    assert "cosine" in result.stdout
+
+
+def test_without_it_only_the_text_is_shown(run):
+    assert "cosine" not in run("search", "notice period").stdout
+
+
+def test_json_holds_the_evidence_of_every_hit(run):
+    hits = json.loads(run("search", "notice period", "--json").stdout)["hits"]
+    for hit in hits:
+        assert abs(sum(hit["shares"].values()) - hit["score"]) < 1e-9
+    assert hits[0]["matched"] == ["notice", "period"]
+
+
+def movement(place: int, dense_rank: int | None, score_rank: int) -> str:
+    chunk = StoredChunk(1, 1, 0, 0, 4, "text", 1, (), "a.md", None, "text/plain", "0")
+    hit = Hit(chunk, 0.4, dense_rank, 0.5, 1, 2.0, ScoreShares(0.2, 0.1, 0.1, 0.0), ("pump",), score_rank)
+    return evidence_lines(place, hit)[-1]
+
+
+def test_what_moved_a_hit_is_said(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    assert "words and meaning agree" in movement(1, 1, 1)
+    assert "raised by its words" in movement(1, 7, 1)
+    assert "raised by its words" in movement(3, None, 3)
+    assert "held back: better hits give most of its text" in movement(4, 2, 2)
+    assert "moved up past repetitions" in movement(2, 2, 3)
+    assert "passed by others" in movement(5, 2, 5)
