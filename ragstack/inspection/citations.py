@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ragstack.errors import UsageError
+from ragstack.errors import NotInStoreError, UsageError
 from ragstack.records import Location
 
 if TYPE_CHECKING:
     from ragstack.store.catalog import DocumentInfo
+    from ragstack.store.protocols import ReadSession
     from ragstack.system import RAGSystem
 
 _IDENTITY = re.compile(
@@ -59,7 +60,7 @@ def citation(system: RAGSystem, identity: str) -> CitationView:
         )
     document_id, start, end = int(match["document"]), int(match["start"]), int(match["end"])
     with system.store.read() as snapshot:
-        info = next((each for each in snapshot.documents() if each.document_id == document_id), None)
+        info = _document(snapshot, document_id)
         state = _state(info, match["hash"])
         if state is CitationState.CURRENT and info is not None and end <= info.characters:
             text = snapshot.read_text(document_id, start, end)
@@ -68,6 +69,13 @@ def citation(system: RAGSystem, identity: str) -> CitationView:
     kept = system.history.shown_text(document_id, match["hash"], start, end)
     path = info.path if info else None
     return CitationView(identity, state, document_id, start, end, path, Location(), kept)
+
+
+def _document(snapshot: ReadSession, document_id: int) -> DocumentInfo | None:
+    try:
+        return snapshot.document_info(document_id)
+    except NotInStoreError:
+        return None
 
 
 def _state(info: DocumentInfo | None, digits: str) -> CitationState:

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragstack.config import DATABASE_FILE
-from ragstack.errors import ModelDamagedError, ModelNotFoundError, StoreDamagedError
+from ragstack.errors import EmbeddingError, ModelDamagedError, ModelNotFoundError, StoreDamagedError
 from ragstack.inspection.checks import Check, Status, made
 from ragstack.inspection.environment import bytes_in, files_in, library_checks, openmp_runtimes, place_checks
 
 if TYPE_CHECKING:
     from ragstack.embedding.sentence import SentenceTransformerEmbedder
+    from ragstack.records import FloatArray
     from ragstack.store.generations import IndexGeneration
 
 
@@ -186,10 +187,27 @@ def _examine_thoroughly(embedder: SentenceTransformerEmbedder, generation: Index
 
     _require_undecayed(embedder)
     vectors = probe_vectors(embedder)
+    _require_like_the_original(embedder, vectors)
     if generation is None:
         return "; read whole and loaded"
     require_same_vectors(generation, vectors)
     return "; read whole, loaded, and gives the vectors that it gave when the store was made"
+
+
+def _require_like_the_original(embedder: SentenceTransformerEmbedder, vectors: FloatArray) -> None:
+    """Raise EmbeddingError if the compiled model no longer gives what sentence-transformers gives."""
+    from ragstack.embedding.compiled import open_original
+    from ragstack.embedding.fingerprint import PROBE_COSINE, lowest_cosine, probe_vectors
+    from ragstack.embedding.model_cache import cache_folder
+    from ragstack.embedding.sentence import SentenceTransformerEmbedder
+
+    original = SentenceTransformerEmbedder(embedder.model, open_runtime=open_original)
+    cosine = lowest_cosine(vectors, probe_vectors(original))
+    if not cosine >= PROBE_COSINE:
+        raise EmbeddingError(
+            f"the compiled model's vectors differ from those of sentence-transformers (cosine {cosine:.4f})",
+            hint=f"delete `{cache_folder()}`; models are compiled again when they are needed",
+        )
 
 
 def _require_undecayed(embedder: SentenceTransformerEmbedder) -> None:

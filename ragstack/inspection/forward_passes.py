@@ -8,6 +8,7 @@ that loads torch; it draws nothing and prints nothing.
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -223,6 +224,7 @@ def _peak_on_cpu(model: Any, ids: torch.Tensor, chunk: int | None) -> int:
     It reports every allocation and release of the CPU allocator with the running total, temporaries inside
     operators included; a CPU has no `max_memory_allocated`.
     """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler tells stderr of every start and stop
     import torch
     from torch.profiler import ProfilerActivity, profile
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from ragstack.inspection.figures.patterns import patterns_figure
 from ragstack.inspection.figures.sheet import write_figures
 from ragstack.inspection.figures.table import Column, Figure, Origin, Table
 from ragstack.inspection.figures.theme import DARK, LIGHT, THEMES
-from ragstack.inspection.figures.usage import LIMIT, usage_figure
+from ragstack.inspection.figures.usage import LIMIT, UsedContext, usage_figure
 from ragstack.inspection.figures.windows import windows_figure
 from ragstack.inspection.forward_passes import PassRow
 from ragstack.inspection.overview import document
@@ -147,10 +148,10 @@ def test_usage_adds_up_to_the_prompt_and_its_reserve():
         passage_budget=680,
         passage_tokens=300,
     )
-    table = usage_figure([ledger, ledger]).table
-    first = {row["part"]: row["tokens"] for row in table.select(turn=1).records()}
+    figure = usage_figure([UsedContext(1, asdict(ledger)), UsedContext(2, asdict(ledger))])
+    first = {row["part"]: row["tokens"] for row in figure.table.select(turn=1).records()}
     assert first == {"question": 20, "passages": 300, "reserve for the answer": 100, LIMIT: 800}
-    (axes,) = _drawn(usage_figure([ledger, ledger]))
+    (axes,) = _drawn(figure)
     assert max(bar.get_y() + bar.get_height() for bar in axes.patches) == 420
 
 

@@ -6,7 +6,7 @@ A figure whose input is missing is not drawn; the reason says how to get it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ragstack.context.architectures.description import Architecture
     from ragstack.context.deployment import Deployment
     from ragstack.context.hardware import AvailableMemory
+    from ragstack.evaluation.datasets import Dataset
     from ragstack.system import RAGSystem
 
 PASS_LENGTHS = (256, 512, 1_024, 2_048)
@@ -23,6 +24,9 @@ PASS_LENGTHS = (256, 512, 1_024, 2_048)
 
 WINDOWS = (1_024, 2_048, 4_096)
 """Windows under which the context strategies are compared."""
+
+QUESTIONS = 12
+"""Questions of a data set that the strategies are asked, evenly drawn: each is a dozen prompts and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,12 @@ def _scores(system: RAGSystem, wanted: Wanted) -> Figure | str:
     return scores_figure(answer) if answer.hits else "nothing in the store fits the question"
 
 
+def _usage(system: RAGSystem, _wanted: Wanted) -> Figure | str:
+    from ragstack.inspection.figures.usage import usage_of_history
+
+    return usage_of_history(system.history) or "nothing was asked yet: run `ragstack ask QUESTION`"
+
+
 def _budget(_system: RAGSystem, wanted: Wanted) -> Figure | str:
     from ragstack.inspection.figures.budget import budget_figure
 
@@ -145,10 +155,16 @@ def _strategies(system: RAGSystem, wanted: Wanted) -> Figure | str:
 
     prefill = RooflinePrefill(wanted.architecture, wanted.deployment, measure_speed())
     model = ComparedModel(wanted.architecture, wanted.deployment, prefill)
-    dataset = load_dataset(wanted.dataset)
+    dataset = _evenly_drawn(load_dataset(wanted.dataset))
     with open_corpus(dataset, Indexing(embedder=system.embedder)) as corpus:
         compared = [compare_strategies(corpus, window=window, model=model) for window in WINDOWS]
     return tradeoff_figure(compared, model=wanted.architecture.name, dataset=dataset.name)
+
+
+def _evenly_drawn(dataset: Dataset) -> Dataset:
+    answerable = [question for question in dataset.questions if question.evidence]
+    step = max(1, len(answerable) // QUESTIONS)
+    return replace(dataset, questions=tuple(answerable[::step][:QUESTIONS]))
 
 
 FIGURES: Mapping[str, Maker] = {
@@ -156,6 +172,7 @@ FIGURES: Mapping[str, Maker] = {
     "attention-patterns": _patterns,
     "attention-cost": _attention_cost,
     "retrieval-scores": _scores,
+    "context-usage": _usage,
     "strategies": _strategies,
     "budget": _budget,
     "embedding-map": _embedding_map,
