@@ -16,6 +16,7 @@ from ragstack.cli.path import path
 from ragstack.cli.places import document_name, place, root_name
 from ragstack.cli.quantities import size
 from ragstack.cli.session import open_system
+from ragstack.cli.trace import query
 from ragstack.records import Filter
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ _CHUNK_ID = click.argument("chunk_id", type=click.IntRange(min=1), metavar="ID")
         "ragstack inspect documents",
         "ragstack inspect document 3",
         "ragstack inspect chunk 41 --json",
+        'ragstack inspect query "How long is the notice period?"',
     ),
 )
 @json_option
@@ -145,6 +147,7 @@ def chunk(chunk_id: int) -> None:
         console.write("\n".join([*_chunk(found), *_near(near)]))
 
 
+inspect.add_command(query)
 inspect.add_command(path, "settings")
 
 
