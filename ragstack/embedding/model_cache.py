@@ -43,12 +43,16 @@ class CachedModel:
     refusal: str = ""
 
 
-def cache_path(fingerprint: str, compiled_for: str) -> Path:
-    """Where the compiled form of the model with this key is, for this processor and version."""
+def cache_folder() -> Path:
+    """Where compiled models are kept."""
     import platformdirs
 
-    folder = platformdirs.user_cache_path("ragstack", appauthor=False) / "models"
-    return folder / f"{fingerprint[:24]}-{compiled_for}.compiled"
+    return platformdirs.user_cache_path("ragstack", appauthor=False) / "models"
+
+
+def cache_path(fingerprint: str, compiled_for: str) -> Path:
+    """Where the compiled form of the model with this key is, for this processor and version."""
+    return cache_folder() / f"{fingerprint[:24]}-{compiled_for}.compiled"
 
 
 def read_cached(path: Path) -> CachedModel | None:

@@ -23,6 +23,9 @@ class Limits:
     characters: int = 100_000_000
     """Of extracted text: what the largest file gives when it is all text."""
 
+    elements: int = 1_200_000
+    """Paragraphs, rows, lines of code and the like; a full sheet of Excel has 1,048,576 rows."""
+
     pages: int = config.DEFAULT_MAX_PAGES
     """Pages, slides, sheets, parts of a book or cells of a notebook."""
 

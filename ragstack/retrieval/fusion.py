@@ -16,11 +16,11 @@ MEANING, WORDS, NEARNESS, ADJACENCY = 0.45, 0.30, 0.15, 0.10
 Chosen on the tuning halves of chroma, squad and scifact together; each weight may be a third more or less
 without any measure changing by more than a point. The cosine is not scaled to the extremes of the
 candidates, as is often done: that turns small differences among good candidates into large ones. With the
-same weights of cosine and BM25, min-max scaling against none: nDCG@10 on squad 80.0 against 85.7 %, on scifact
-71.0 against 73.4 %, recall of 5 chunks on chroma 87.1 against 91.0 %. Nearness and adjacency add 2.5 points on
-squad and 1 on chroma and cost half a point on scifact, where claims are not phrased like the abstracts.
-Tried without gain: pseudo-relevance feedback (Rocchio, 1 to 10 chunks), scores of neighbouring chunks and of
-the document, the question without its stop words."""
+same weights of cosine and BM25, min-max scaling against none: nDCG@10 on squad 80.0 against 85.7 %, on
+scifact 71.0 against 73.4 %, recall of 5 chunks on chroma 87.1 against 91.0 %. Nearness and adjacency add 2.5
+points on squad and 1 on chroma and cost half a point on scifact, where claims are not phrased like the
+abstracts. Tried without gain: pseudo-relevance feedback (Rocchio, 1 to 10 chunks), scores of neighbouring
+chunks and of the document, the question without its stop words."""
 
 
 def fuse(cosines: Mapping[int, float], lexical: Mapping[int, LexicalEvidence]) -> dict[int, ScoreShares]:

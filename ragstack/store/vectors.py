@@ -25,8 +25,8 @@ times as many rows of SQLite; the graph takes 3.5 times as long to build and fin
 64, 128 and 192 of 4,000 lists find 0.969, 0.981 and 0.989 (rescored) of the questions' nearest.
 
 The codes have one scale for all components: the ten best by them held 0.990 of the ten nearest (0.987 with a
-scale for each component, 60,000 vectors), and comparing takes 21 ns a vector (32; fp16 32, 6 bits 216). A search
-uses one thread: with two it took 0.6 times as long on idle cores, but 8 times as long on busy ones.
+scale for each component, 60,000 vectors), and comparing takes 21 ns a vector (32; fp16 32, 6 bits 216).
+A search uses one thread: two need 0.6 times as long on idle cores, but needed 5 times as long on busy ones.
 """
 
 from __future__ import annotations

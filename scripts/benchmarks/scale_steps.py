@@ -16,10 +16,8 @@ import numpy as np
 
 from ragstack.records import Chunk, ChunkerSettings, Document, FileStat, Filter, Fingerprint
 from ragstack.store.documents import IncomingDocument
-from ragstack.store.generations import IndexGeneration
 from ragstack.store.sources import FOLDER, Place
 from ragstack.store.store import Store
-from ragstack.store.writer import Writer
 
 CHUNKS_OF_A_DOCUMENT = 500
 NO_FILTER = Filter()
@@ -110,16 +108,12 @@ def _add_and_find(store: Store, like: np.ndarray) -> None:
         generation = writer.generation()
         assert generation is not None
         source = writer.ensure_source(Place(None, FOLDER, "/scale", ""))
-        document = _put_again(writer, source, rows, generation)
+        document = writer.put_document(_document(source, -1, rows), generation)
         writer.publish(generation, final=True)
     with store.read() as snapshot:
         [best] = snapshot.dense_candidates(like, 1, NO_FILTER)
         if best.chunk_id not in snapshot.chunk_ids(document):
             raise RuntimeError("a document that was committed is not found")
-
-
-def _put_again(writer: Writer, source: int, rows: np.ndarray, generation: IndexGeneration) -> int:
-    return writer.put_document(_document(source, -1, rows), generation)
 
 
 def _timed(act: Callable[[], object]) -> float:

@@ -181,7 +181,7 @@ def paragraphs(*tokens: int) -> Seams:
 
 
 def test_a_paragraph_that_has_no_room_beside_the_overlap_begins_a_window_whole():
-    windows = slide(paragraphs(90, 90, 90), 0, 270, WindowLimits.for_budget(100, 20, 4000))
+    windows = slide(paragraphs(90, 90, 90, 90), 0, 360, WindowLimits.for_budget(100, 20, 4000))
     assert windows[:2] == [(0, 90), (90, 180)]
 
 

@@ -121,7 +121,7 @@ def test_a_rule_for_all_files_of_a_kind_takes_back_no_hidden_one(invoke, here):
 
 
 def test_the_help_says_what_is_left_out(invoke):
-    shown = " ".join(invoke("ingest", "--help").stdout.split())
+    shown = "".join(invoke("ingest", "--help").stdout.split())
     assert all(name in shown for name in SECRETS)
     assert ".ragstackignore" in shown
 

@@ -19,6 +19,7 @@ from ragstack.embedding.openvino_runtime import OpenVinoRuntime
 from ragstack.embedding.sentence import SentenceTransformerEmbedder
 from ragstack.embedding.torch_runtime import TorchRuntime
 from ragstack.errors import EmbeddingError
+from ragstack.inspection.doctor import embedding_model
 
 TEXTS = [*SENTENCES[:2], "", "the library of the committee on Tuesday", "x", "検索 naïve"]
 
@@ -300,3 +301,21 @@ def test_the_threads_that_the_user_allows_are_passed_on(monkeypatch):
     assert openvino_runtime._configuration("f32")["INFERENCE_NUM_THREADS"] == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "")
     assert "INFERENCE_NUM_THREADS" not in openvino_runtime._configuration("f32")
+
+
+def test_a_thorough_doctor_finds_a_compiled_model_that_is_another(tiny_folder, copy_of, cache):
+    other = copy_of(tiny_folder)
+    weights = load_file(other / "model.safetensors")
+    weights["encoder.layer.1.output.dense.weight"] *= -1
+    save_file(weights, other / "model.safetensors")
+    opened(other).embed_query("one")
+    foreign = only_file(cache)
+    opened(tiny_folder).embed_query("one")
+    (own,) = (path for path in cache.iterdir() if path != foreign)
+
+    check = embedding_model(str(tiny_folder), None, offline=True, thorough=True)
+    assert check.detail.endswith("read whole and loaded")
+    foreign.replace(own)
+    with pytest.raises(EmbeddingError, match="vectors differ from those of sentence-transformers") as caught:
+        embedding_model(str(tiny_folder), None, offline=True, thorough=True)
+    assert f"delete `{cache}`" in caught.value.hint

@@ -243,7 +243,9 @@ def test_a_file_that_cannot_be_read_stops_nothing_and_is_tried_again_when_it_cha
     assert len(_paths(rag)) == 4
     read: list[str] = []
     original = run_module.read_bytes
-    monkeypatch.setattr(run_module, "read_bytes", lambda path, **how: read.append(path.name) or original(path, **how))
+    monkeypatch.setattr(
+        run_module, "read_bytes", lambda path, **how: read.append(path.name) or original(path, **how)
+    )
     assert rag.ingest(folder).failed[0].reason == report.failed[0].reason
     assert read == []
     (folder / "bad.pdf").write_bytes(b"%PDF-1.4 this is still not a PDF, but another one")

@@ -251,6 +251,21 @@ def test_messages_within_messages_end_at_a_depth():
     assert document.text.count("Mooring fees") == 4
 
 
+def test_entries_of_a_feed_have_titles_authors_and_texts_without_markup():
+    document = extract(SAMPLES["news.xml"](), "news.xml")
+    assert document.title == "Harbour news"
+    assert places(document) == {
+        "item 1": "Dredging\n\nAuthor: Ada Ferrier\n\nDate: Mon, 06 May 2024\n\nThe channel is deep again.",
+        "item 2": "Regatta\n\nTen boats race.",
+    }
+
+
+def test_xml_that_is_no_feed_stays_as_it_is():
+    source = "<?xml version='1.0'?>\n<!DOCTYPE a [<!ENTITY b 'c'>]>\n<a>&b;</a>\n"
+    document = extract(source.encode(), "a.xml")
+    assert (document.text, document.lines_are_original) == (source, True)
+
+
 def test_an_open_document_has_headings_notes_lists_and_tables():
     assert kinds(extract(SAMPLES["locks.odt"](), "locks.odt")) == [
         ("heading", "Gates"),
@@ -401,6 +416,11 @@ def test_too_many_pages_of_any_kind_are_refused(name, what):
 def test_too_much_text_is_refused():
     with pytest.raises(LoadingError, match="has 12 characters of text, more than the limit of 10"):
         extract(b"twelve chars", "a.txt", Limits(characters=10))
+
+
+def test_too_many_paragraphs_are_refused():
+    with pytest.raises(LoadingError, match="has 3 paragraphs or rows, more than the limit of 2"):
+        extract(b"a\n\nb\n\nc", "a.txt", Limits(elements=2))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -276,6 +277,23 @@ def test_a_search_reads_the_vectors_of_all_its_candidates_at_once(filled: Filled
 
         snapshot.index.search(QUERY, 10, read=read)
     assert calls == [building.candidates_for(10)]
+
+
+def test_threads_with_different_filters_do_not_disturb_each_other(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_module, "EXACT_BELOW", 0)
+    documents = _fill(filled)
+    filled.publish()
+
+    def search(number: int) -> bool:
+        with filled.store.read() as snapshot:
+            wanted = documents[number % len(documents)]
+            found = snapshot.dense_candidates(QUERY, 10, Filter(documents=(wanted,)))
+            return {each.chunk_id for each in found} <= {*snapshot.chunk_ids(wanted)} and len(found) == 10
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(search, range(60)))
 
 
 # -------------------------------------------------------------------- files and damage

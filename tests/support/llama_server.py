@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -31,6 +32,8 @@ def running_llama_server(
     model: Path, *, window: int, slots: int = 1, key: str = ""
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The address and the process of a server that answers; it is ended afterwards."""
+    if find_spec("xllamacpp") is None:
+        raise RuntimeError("this needs llama.cpp: run `pip install xllamacpp`")
     port = free_port()
     command = [sys.executable, __file__, str(model), str(port), str(window), str(slots), key]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,8 +1,7 @@
 """Asks a real server questions over random stores, and compares what arrives with what the ledger allowed.
 
-    python tests/support/prompt_trials.py [TRIALS] [SEED]
-
-prints a table. A prompt is counted by the server's own tokenizer, in the `usage` of its answer.
+`scripts/prompt-trials [TRIALS] [SEED]` prints a table. A prompt is counted by the server's own tokenizer, in
+the `usage` of its answer.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +108,10 @@ def _text(chance: random.Random, paragraphs: list[str]) -> str:
     return "\n\n".join([*parts, chance.choice(paragraphs)])
 
 
-def main(count: int, seed: int) -> int:
+def main(arguments: Sequence[str]) -> int:
+    """Print a row a window; 1 if a prompt was longer than its limit."""
+    count = int(arguments[0]) if arguments else 300
+    seed = int(arguments[1]) if len(arguments) > 1 else 7
     folder = Path(tempfile.mkdtemp())
     write_tiny_gguf(folder / "tiny.gguf")
     print("window   asked  answered  over the limit  miscounted  fullest  seconds")  # noqa: T201
@@ -129,6 +131,4 @@ def main(count: int, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 300, int(sys.argv[2]) if len(sys.argv) > 2 else 7)
-    )
+    sys.exit(main(sys.argv[1:]))

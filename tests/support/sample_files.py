@@ -421,6 +421,13 @@ The bell rings twice.
 Mind the step.
 """
 
+FEED = """<?xml version="1.0" encoding="UTF-8"?>
+<rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>Harbour news</title>
+<item><title>Dredging</title><dc:creator>Ada Ferrier</dc:creator><pubDate>Mon, 06 May 2024</pubDate>
+<description>&lt;p&gt;The channel is &lt;b&gt;deep&lt;/b&gt; again.&lt;/p&gt;</description></item>
+<item><title>Regatta</title><description>Ten boats race.</description></item></channel></rss>
+"""
+
 SAMPLES: Mapping[str, Callable[[], bytes]] = {
     "ferry.docx": sample_docx,
     "works.pptx": sample_pptx,
@@ -433,6 +440,7 @@ SAMPLES: Mapping[str, Callable[[], bytes]] = {
     "fees.eml": sample_eml,
     "fees.msg": sample_msg,
     "tides.ipynb": sample_ipynb,
+    "news.xml": FEED.encode,
     "law.rtf": RTF.encode,
     "crossing.srt": SRT.encode,
     "crossing.vtt": ("WEBVTT\n\n" + SRT.replace(",", ".")).encode,

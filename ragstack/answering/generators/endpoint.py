@@ -136,8 +136,10 @@ class EndpointGenerator:
             listed = self._asked("GET", "/v1/models", None, _PROBE_SECONDS).get("data")
         except GenerationError:
             return None
-        ids = [each.get("id") for each in listed or () if isinstance(each, Mapping)]
-        return str(ids[0]) if len(ids) == 1 and ids[0] else None
+        ids = [str(each["id"]) for each in listed or () if isinstance(each, Mapping) and each.get("id")]
+        if len(ids) > 1:
+            raise failures.several_models(self.endpoint, ids)
+        return ids[0] if ids else None
 
     # -------------------------------------------------------------------- generation
 

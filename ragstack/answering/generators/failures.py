@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,15 @@ def unreachable(endpoint: Endpoint, reason: str) -> NoAnswerError:
     if endpoint.host == "localhost" and endpoint.url.endswith(":11434"):
         hint = "start Ollama with `ollama serve`, or correct the address given to `--llm`"
     return NoAnswerError(f"no answer from {endpoint.url}: {reason}", hint=hint)
+
+
+def several_models(endpoint: Endpoint, names: Sequence[str]) -> GenerationError:
+    """The error for a server of several models of which none was named."""
+    listed = ", ".join(f"`{name}`" for name in names[:8])
+    return GenerationError(
+        f"{endpoint.url} serves several models: {listed}",
+        hint=f"name one after the address: `--llm '{endpoint.url}#{names[0]}'`",
+    )
 
 
 def malformed(endpoint: Endpoint, what: str) -> GenerationError:

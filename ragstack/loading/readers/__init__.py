@@ -14,6 +14,7 @@ from ragstack.loading.limits import DEFAULT_LIMITS, Limits
 from ragstack.loading.readers import (
     docx,
     epub,
+    feed,
     html,
     json_text,
     latex,
@@ -49,6 +50,7 @@ READERS: tuple[Reader, ...] = (
     opendocument.READER,
     rtf.READER,
     epub.READER,
+    feed.READER,
     mail.READER,
     outlook.READER,
     notebook.READER,
@@ -69,8 +71,9 @@ def reader_for(name: str) -> Reader:
     """The reader for a file of this name; raises LoadingError when no reader takes its ending."""
     reader = find_reader(name)
     if reader is None:
+        documents = sorted(set(_BY_SUFFIX) - set(source_code.READER.suffixes))
         raise LoadingError(
-            unsupported_reason(name), hint=f"ragstack reads {', '.join(sorted(_BY_SUFFIX))} files"
+            unsupported_reason(name), hint=f"ragstack reads {', '.join(documents)} files and source code"
         )
     return reader
 
@@ -92,6 +95,11 @@ def extract(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Document
     if len(document.text) > limits.characters:
         raise LoadingError(
             f"has {len(document.text):,} characters of text, more than the limit of {limits.characters:,}",
+            hint="split the file",
+        )
+    if len(document.elements) > limits.elements:
+        raise LoadingError(
+            f"has {len(document.elements):,} paragraphs or rows, more than the limit of {limits.elements:,}",
             hint="split the file",
         )
     if not (reader.is_text or document.text.strip()):

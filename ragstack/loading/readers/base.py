@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from ragstack.loading.limits import Limits
 from ragstack.records import Document
 
+OWN_CODE_BYTES = 4 * 1024 * 1024
+"""Up to this size our own readers need no guard: time and memory are linear by construction, though a file of
+nothing but line ends becomes 50 times its size in elements."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
@@ -21,8 +25,8 @@ class Reader:
     LoadingError with a one-line reason and nothing else; `name` is the file's name. `parse` takes clean text
     in the place of bytes; it is None for formats that are not text, whose files may hold NUL bytes.
 
-    `unguarded_bytes` is the size up to which a file is read without the guard of a child process: None for
-    readers whose time and memory are linear in the file by construction, 0 where a library parses.
+    `unguarded_bytes` is the size up to which a file is read without the guard of a child process: 0 where a
+    library parses.
     """
 
     name: str
@@ -31,7 +35,7 @@ class Reader:
     media_type: str
     extract: Callable[[bytes, str, Limits], Document]
     parse: Callable[[str], Document] | None = None
-    unguarded_bytes: int | None = 0
+    unguarded_bytes: int = 0
 
     @property
     def is_text(self) -> bool:
@@ -40,4 +44,4 @@ class Reader:
 
     def needs_guard(self, size: int) -> bool:
         """Whether a file of `size` bytes is to be read in a child process."""
-        return self.unguarded_bytes is not None and size > self.unguarded_bytes
+        return size > self.unguarded_bytes

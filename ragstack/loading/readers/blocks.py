@@ -34,7 +34,7 @@ def assemble(blocks: Iterable[Block]) -> tuple[str, tuple[Element, ...]]:
             both_items = elements[-1].kind is block.kind is ElementKind.LIST_ITEM
             pieces.append("\n" if both_items else "\n\n")
             length += len(pieces[-1])
-        title = " ".join(text.split()) if block.kind is ElementKind.HEADING else ""
+        title = text.strip() if block.kind is ElementKind.HEADING else ""
         elements.append(Element(block.kind, length, length + len(text), block.level, title))
         pieces.append(text)
         length += len(text)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ragstack.loading.encoding import clean, decode
 from ragstack.loading.limits import Limits
-from ragstack.loading.readers.base import Reader
+from ragstack.loading.readers.base import OWN_CODE_BYTES, Reader
 from ragstack.loading.signatures import refuse_other_formats
 from ragstack.records import Document, Element, ElementKind, Landmark
 
@@ -134,5 +134,5 @@ READER = Reader(
     media_type="application/json",
     extract=extract,
     parse=parse,
-    unguarded_bytes=None,
+    unguarded_bytes=OWN_CODE_BYTES,
 )

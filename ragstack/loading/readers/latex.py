@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ragstack.loading.encoding import decode
 from ragstack.loading.limits import Limits
-from ragstack.loading.readers.base import Reader
+from ragstack.loading.readers.base import OWN_CODE_BYTES, Reader
 from ragstack.loading.readers.lined import trimmed, with_paragraphs
 from ragstack.loading.signatures import refuse_other_formats
 from ragstack.records import Document, Element, ElementKind
@@ -125,5 +125,5 @@ READER = Reader(
     media_type="text/x-tex",
     extract=extract,
     parse=parse,
-    unguarded_bytes=None,
+    unguarded_bytes=OWN_CODE_BYTES,
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ragstack.loading.encoding import decode
 from ragstack.loading.limits import Limits
-from ragstack.loading.readers.base import Reader
+from ragstack.loading.readers.base import OWN_CODE_BYTES, Reader
 from ragstack.loading.readers.lined import line_starts, trimmed, with_paragraphs
 from ragstack.loading.signatures import refuse_other_formats
 from ragstack.records import Document, Element, ElementKind
@@ -162,5 +162,5 @@ READER = Reader(
     media_type="text/x-rst",
     extract=extract,
     parse=parse,
-    unguarded_bytes=None,
+    unguarded_bytes=OWN_CODE_BYTES,
 )

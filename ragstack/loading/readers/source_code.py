@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ragstack.loading.encoding import decode
 from ragstack.loading.limits import Limits
-from ragstack.loading.readers.base import Reader
+from ragstack.loading.readers.base import OWN_CODE_BYTES, Reader
 from ragstack.loading.readers.lined import trimmed
 from ragstack.loading.signatures import refuse_other_formats
 from ragstack.records import Document, Element, ElementKind
@@ -110,7 +110,7 @@ _LANGUAGES: Mapping[str, Language] = {
         ("ini", _SECTIONS, ".ini .cfg .conf .properties"),
         ("yaml", _KEYS, ".yaml .yml"),
         ("make", _TARGETS, ".mk"),
-        ("xml", _NOTHING, ".xml .xsd .xsl .rss .atom"),
+        ("xml", _NOTHING, ".xsd .xsl .svg"),
         ("powershell", _BRACES, ".ps1 .psm1"),
         ("vue", _BRACES, ".vue .svelte"),
     )
@@ -233,5 +233,5 @@ READER = Reader(
     media_type="text/x-source",
     extract=extract,
     parse=parse,
-    unguarded_bytes=None,
+    unguarded_bytes=OWN_CODE_BYTES,
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ragstack.loading.encoding import decode
 from ragstack.loading.limits import Limits
-from ragstack.loading.readers.base import Reader
+from ragstack.loading.readers.base import OWN_CODE_BYTES, Reader
 from ragstack.loading.signatures import refuse_other_formats
 from ragstack.records import Document, Element, ElementKind, Landmark
 
@@ -116,5 +116,5 @@ READER = Reader(
     media_type="text/vtt",
     extract=extract,
     parse=parse,
-    unguarded_bytes=None,
+    unguarded_bytes=OWN_CODE_BYTES,
 )

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ragstack.loading.encoding import clean, decode
 from ragstack.loading.limits import Limits
-from ragstack.loading.readers.base import Reader
+from ragstack.loading.readers.base import OWN_CODE_BYTES, Reader
 from ragstack.loading.readers.blocks import Composition
 from ragstack.loading.readers.rows import cell_text, written_rows
 from ragstack.loading.signatures import refuse_other_formats
@@ -18,7 +18,7 @@ from ragstack.records import Document
 _SEPARATORS = "\t;,|"
 _SAMPLE_LINES = 20
 _MAX_FIELD = 32_767
-"""Characters of a quoted field, as in Excel; a longer one is the rest of a file after a quote without an end."""
+"""Characters of a quoted field, as in Excel; a longer one is what follows a quote that is never closed."""
 
 _ANY_FIELD = 2**31 - 1
 
@@ -80,5 +80,5 @@ READER = Reader(
     media_type="text/csv",
     extract=extract,
     parse=parse,
-    unguarded_bytes=None,
+    unguarded_bytes=OWN_CODE_BYTES,
 )

@@ -10,7 +10,7 @@ import re
 
 from ragstack.loading.encoding import decode
 from ragstack.loading.limits import Limits
-from ragstack.loading.readers.base import Reader
+from ragstack.loading.readers.base import OWN_CODE_BYTES, Reader
 from ragstack.loading.signatures import refuse_other_formats
 from ragstack.records import Document, Element, ElementKind
 
@@ -66,5 +66,5 @@ READER = Reader(
     media_type="text/plain",
     extract=extract,
     parse=parse,
-    unguarded_bytes=None,
+    unguarded_bytes=OWN_CODE_BYTES,
 )

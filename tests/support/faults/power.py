@@ -313,5 +313,6 @@ def _allowed(said: list[str]) -> dict[str, list[str | None]]:
 
 def _check_survivor(store: Path, allowed: dict[str, list[str | None]]) -> None:
     """The store is whole; one that never got its name may be made anew, if nothing was acknowledged."""
-    library.open_or_create(store).close()
+    with library.open_or_create(store) as rag:
+        require(rag.verify().is_clean, "the store cannot be opened or made")
     check(store, allowed)
