@@ -7,7 +7,7 @@ summarised in other words: summaries lose figures and names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ LEAST_RECALL = 0.25
 EMBEDDED_TURNS = 24
 SENTENCES_RECALLED = 2
 
-_ASKED, _ANSWERED = "Question: ", "Answer: "
+_ASKED, _ANSWERED, _BETWEEN = "Question: ", "Answer: ", "\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +48,24 @@ class Memory:
 def remember(
     question: str, turns: Sequence[Turn], budget: int, *, counter: TokenCounter, embedder: Embedder
 ) -> Memory:
-    """As much of the conversation as `budget` tokens of the reader hold; `question` is the standalone one."""
+    """As much of the conversation as `budget` tokens of the reader hold; `question` is the standalone one.
+
+    What is planned by the tokens of single turns is counted whole in the end, as it will be sent.
+    """
     if budget < 1 or not turns:
         return Memory()
     written = [_written(turn) for turn in turns]
-    older = len(turns) > 1
-    verbatim = _latest(written, int(budget * VERBATIM_SHARE) if older else budget, counter)
-    rest = [number for number in range(len(turns)) if number not in verbatim]
-    ranked = _ranked(question, [turns[number] for number in rest], embedder)
-    recalled: dict[int, str] = {}
-    for place in ranked:
-        number = rest[place]
-        excerpt = _excerpt(turns[number], question)
-        if _fits({**recalled, number: excerpt}, verbatim, written, budget, counter):
-            recalled[number] = excerpt
-    verbatim = _widened(verbatim, recalled, written, budget, counter)
-    return Memory(_text(recalled, verbatim, written), tuple(sorted(verbatim)), tuple(sorted(recalled)))
+    costs = _costs(written, counter)
+    share = VERBATIM_SHARE if len(turns) > 1 else 1.0
+    verbatim = _latest(costs, int(budget * share))
+    older = range(len(turns) - len(verbatim))
+    ranked = _ranked(question, [turns[number] for number in older], embedder)
+    excerpts = {number: _excerpt(turns[number], question) for number in ranked}
+    prices = dict(zip(excerpts, _costs(list(excerpts.values()), counter), strict=True))
+    recalled = _affordable(prices, budget - sum(costs[number] for number in verbatim))
+    spent = sum(costs[number] for number in verbatim) + sum(prices[number] for number in recalled)
+    verbatim += _latest(costs[: len(older)], budget - spent, stop=frozenset(recalled))
+    return _counted(written, excerpts, verbatim, recalled, budget, counter)
 
 
 def _written(turn: Turn) -> str:
@@ -75,51 +77,50 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _latest(written: Sequence[str], budget: int, counter: TokenCounter) -> frozenset[int]:
-    """The latest turns that fit whole."""
+def _costs(texts: Sequence[str], counter: TokenCounter) -> list[int]:
+    """Tokens of each text and of the blank line after it, in one batch."""
+    return counter.count_many([text + _BETWEEN for text in texts]) if texts else []
+
+
+def _latest(costs: Sequence[int], budget: int, stop: frozenset[int] = frozenset()) -> list[int]:
+    """The latest turns that fit whole, the newest first, up to one that is there already."""
     kept: list[int] = []
-    for number in range(len(written) - 1, -1, -1):
-        if counter.count(_joined([written[each] for each in sorted([*kept, number])])) > budget:
+    for number in range(len(costs) - 1, -1, -1):
+        budget -= costs[number]
+        if budget < 0 or number in stop:
             break
         kept.append(number)
-    return frozenset(kept)
+    return kept
 
 
-def _widened(
-    verbatim: frozenset[int],
-    recalled: dict[int, str],
+def _affordable(prices: Mapping[int, int], budget: int) -> list[int]:
+    """Turns by their rank as far as they fit; one that does not is passed over."""
+    taken = []
+    for number, price in prices.items():
+        if price <= budget:
+            taken.append(number)
+            budget -= price
+    return taken
+
+
+def _counted(
     written: Sequence[str],
+    excerpts: Mapping[int, str],
+    verbatim: Sequence[int],
+    recalled: Sequence[int],
     budget: int,
     counter: TokenCounter,
-) -> frozenset[int]:
-    """The window over the latest turns, made longer while there is room."""
-    number = min(verbatim, default=len(written)) - 1
-    while number >= 0 and number not in recalled:
-        if not _fits(recalled, verbatim | {number}, written, budget, counter):
-            break
-        verbatim |= {number}
-        number -= 1
-    return verbatim
-
-
-def _fits(
-    recalled: dict[int, str],
-    verbatim: frozenset[int],
-    written: Sequence[str],
-    budget: int,
-    counter: TokenCounter,
-) -> bool:
-    return counter.count(_text(recalled, verbatim, written)) <= budget
-
-
-def _text(recalled: dict[int, str], verbatim: frozenset[int], written: Sequence[str]) -> str:
-    """All in the order of the conversation."""
-    shown = {**{number: written[number] for number in verbatim}, **recalled}
-    return _joined([shown[number] for number in sorted(shown)])
-
-
-def _joined(parts: Sequence[str]) -> str:
-    return "\n\n".join(parts)
+) -> Memory:
+    """What was planned, less its least important turns if all together has more tokens than the sum."""
+    important = [*verbatim[:1], *recalled, *verbatim[1:]]
+    while important:
+        shown = {number: excerpts[number] if number in recalled else written[number] for number in important}
+        text = _BETWEEN.join(shown[number] for number in sorted(shown))
+        if counter.count(text) <= budget:
+            whole, parts = set(verbatim) & set(shown), set(recalled) & set(shown)
+            return Memory(text, tuple(sorted(whole)), tuple(sorted(parts)))
+        important.pop()
+    return Memory()
 
 
 def _ranked(question: str, turns: Sequence[Turn], embedder: Embedder) -> list[int]:

@@ -12,7 +12,7 @@ from ragstack.cli.citations import citation
 from ragstack.cli.filters import filter_option
 from ragstack.cli.jsonable import jsonable
 from ragstack.cli.options import examples, json_option, read_settings, setting_options, wants_json
-from ragstack.cli.path import path
+from ragstack.cli.path import show_settings
 from ragstack.cli.places import document_name, place, root_name
 from ragstack.cli.quantities import size
 from ragstack.cli.session import open_system
@@ -148,7 +148,19 @@ def chunk(chunk_id: int) -> None:
 
 
 inspect.add_command(query)
-inspect.add_command(path, "settings")
+
+
+@inspect.command(
+    epilog=examples(
+        "ragstack inspect settings",
+        "RAGSTACK_WINDOW=8192 ragstack inspect settings --json",
+    )
+)
+@json_option
+@setting_options("store")
+def settings() -> None:
+    """Show every setting in use, and why it has its value; the same as `ragstack path`."""
+    show_settings(read_settings())
 
 
 inspect.add_command(citation)

@@ -27,7 +27,11 @@ def path() -> None:
     The first line is the directory alone. Settings come from flags, the environment, `ragstack.toml` beside
     the project's `.ragstack/`, the user's own `ragstack.toml`, and defaults, in this order.
     """
-    settings = read_settings()
+    show_settings(read_settings())
+
+
+def show_settings(settings: Settings) -> None:
+    """Print the store's directory and the settings, as a page or as JSON."""
     if wants_json():
         console.write_json(_document(settings))
     else:

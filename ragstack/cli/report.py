@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ragstack.cli import console
-from ragstack.cli.options import examples, read_settings, setting_options
+from ragstack.cli.options import examples, json_option, read_settings, setting_options, wants_json
 from ragstack.cli.quantities import counted, size
 from ragstack.cli.session import open_system
 from ragstack.errors import UsageError
@@ -26,6 +26,7 @@ from ragstack.errors import UsageError
     metavar="DIR",
     help="Show the figures that `ragstack figures DIR` drew.",
 )
+@json_option
 @setting_options("store")
 def report(out: Path, figures: Path | None) -> None:
     """Write one HTML page about the store to FILE.
@@ -44,4 +45,8 @@ def report(out: Path, figures: Path | None) -> None:
         without_text = write_report(system, out, pictures=pictures)
     if without_text:
         console.note(f"the text of {counted(without_text, 'document')} was left out, to keep the page usable")
-    console.write(f"{console.safe_line(str(out))} ({size(out.stat().st_size)})")
+    written = out.stat().st_size
+    if wants_json():
+        console.write_json({"file": out, "bytes": written, "documents_without_text": without_text})
+    else:
+        console.write(f"{console.safe_line(str(out))} ({size(written)})")

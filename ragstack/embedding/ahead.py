@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy  # noqa: F401, ICN001 # not in the thread: two threads must not import halves of one package
 
-from ragstack.embedding.open import open_embedder
+import ragstack.embedding.open as opening
 from ragstack.embedding.sentence import SentenceTransformerEmbedder
 
 
@@ -36,7 +36,9 @@ class EmbedderAhead:
     def _load(self) -> None:
         with contextlib.suppress(Exception):
             try:
-                self._embedder = open_embedder(self._name, offline=self._offline, announce=self._announce)
+                self._embedder = opening.open_embedder(
+                    self._name, offline=self._offline, announce=self._announce
+                )
             finally:
                 self._opened.set()
             self._embedder.prepare()

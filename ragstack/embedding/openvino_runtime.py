@@ -104,9 +104,10 @@ class OpenVinoRuntime:
     """
 
     def __init__(self, compiled: Any, *, keep: object = None) -> None:
-        self._keep = keep
         self._request = compiled.create_infer_request()
         self._running = threading.Lock()
+        # Last, as attributes are released in their order: the memory must outlive what points into it.
+        self._keep = keep
 
     @property
     def batch_tokens(self) -> int:

@@ -7,6 +7,7 @@ cannot limit itself the parent watches (`guard`).
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -24,10 +25,16 @@ _LIBRARIES = 512 * 1024 * 1024
 
 _SPARE_SECONDS = 5
 
+_GARBAGE_EVERY = 100_000
+"""Objects until Python looks for garbage (700 by default): what a parser makes lives to the end of the file,
+and looking it through again and again took half of the time (Markdown: 2.9 MB/s of processor time, now 5.5).
+"""
+
 
 def main() -> None:
     """Answer requests on stdin until it ends."""
     requests, answers = _streams()
+    gc.set_threshold(_GARBAGE_EVERY, 50, 50)
     while (frame := wire.read_frame(requests)) is not None:
         header, data = frame
         limits = wire.limits_of(header)

@@ -14,7 +14,8 @@ from statistics import median
 
 from ragstack.errors import RagstackError
 
-_POLL_SECONDS = 0.02
+# Looking at all processes takes a millisecond or two, which the measured ones must share.
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)

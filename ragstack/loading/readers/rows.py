@@ -39,7 +39,7 @@ def written_rows(rows: Iterable[tuple[int, Sequence[str]]]) -> Iterator[tuple[in
 def cell_text(value: object) -> str:
     """A cell on one line: whole numbers without their `.0`, dates in ISO form."""
     if isinstance(value, str):
-        return " ".join(clean(value).split())
+        return value.strip() if value.isprintable() else " ".join(clean(value).split())
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

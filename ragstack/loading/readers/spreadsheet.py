@@ -85,11 +85,11 @@ def _sheet_parts(archive: zipfile.ZipFile) -> list[str]:
 
 def _grid(sheet: bytes) -> int:
     """How many cells the rectangle from the first to the last cell of an XLSX sheet has."""
-    columns, rows = [0], [0]
+    columns = rows = 0
     for match in _CELL.finditer(sheet):
-        columns.append(_column(match[1]))
-        rows.append(int(match[2]))
-    return max(columns) * max(rows)
+        columns = max(columns, _column(match[1]))
+        rows = max(rows, int(match[2]))
+    return columns * rows
 
 
 def _column(letters: bytes) -> int:
