@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from ragstack.config import DEFAULT_CHUNK_SIZE, DEFAULT_OVERLAP
+
 
 def index_of(run):
     overview = json.loads(run("inspect", "--json").stdout)
@@ -17,8 +19,10 @@ def test_another_model_takes_the_place_of_the_old_one(run):
     assert result.exit_code == 0
     embedded, index = result.stdout.splitlines()
     assert embedded.startswith("Embedded 3 documents anew (")
-    assert index == "The index is that of `other/model`, chunks of 160 tokens, 40 shared by neighbours"
-    assert index_of(run) == ("other/model", 160, 40)
+    size, overlap = DEFAULT_CHUNK_SIZE, DEFAULT_OVERLAP
+    described = f"chunks of {size} tokens, {overlap} shared by neighbours"
+    assert index == f"The index is that of `other/model`, {described}"
+    assert index_of(run) == ("other/model", size, overlap)
     assert run("search", "notice").exit_code == 0
     assert run("verify", "--deep").exit_code == 0
 
@@ -30,7 +34,7 @@ def test_other_chunks_keep_the_model(run):
 
 
 def test_what_is_as_asked_already_is_left_alone(run):
-    result = run("reembed", "--chunk-size", "160")
+    result = run("reembed", "--chunk-size", str(DEFAULT_CHUNK_SIZE))
     assert result.exit_code == 0
     assert result.stdout.startswith("Nothing to do: the index is that of `")
 
