@@ -35,10 +35,10 @@ from ragstack.records import (
 )
 
 if TYPE_CHECKING:
+    from ragstack.answering.calibration import TimedAnswer
     from ragstack.asking.model_question import ModelQuestion
     from ragstack.asking.planning import PromptLimits
     from ragstack.context.frames import PromptFrame
-    from ragstack.context.latency import TimedPrompt
     from ragstack.context.reader_plans import ReaderPlan
     from ragstack.context.readers import ReaderModel
     from ragstack.embedding.ahead import EmbedderAhead
@@ -700,16 +700,16 @@ class RAGSystem:
             if generator is not llm:
                 generator.close()
 
-    def _timings(self, generator: GeneratorDescription) -> list[TimedPrompt]:
-        """How long the prompts of this model at this address took before; none if that cannot be read."""
-        from ragstack.context.latency import TimedPrompt
+    def _timings(self, generator: GeneratorDescription) -> list[TimedAnswer]:
+        """How long the answers of this model at this address took before; none if that cannot be read."""
+        from ragstack.answering.calibration import TimedAnswer
 
         try:
             timed = self.history.timings(generator.model, generator.endpoint)
         except StoreError as error:
             self._announce(f"the history cannot be read: {error}")
             return []
-        return [TimedPrompt(each.prompt_tokens, each.seconds) for each in timed]
+        return [TimedAnswer(each.prompt_tokens, each.seconds, each.tokens_per_second) for each in timed]
 
     @property
     def history(self) -> History:

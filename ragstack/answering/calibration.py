@@ -1,4 +1,4 @@
-"""Fits the time to the first token to what was measured before, for one model at one endpoint.
+"""Predicts a model's times from what was measured of it before, at the same endpoint.
 
 The measurements come from the history, the formula from `context.latency`. Nothing is timed here.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ragstack.context.architectures.description import Architecture
 from ragstack.context.latency import CalibratedPrefill, TimedPrompt, calibrate_prefill
@@ -18,8 +19,23 @@ SPREAD = 1.5
 """The longer half of the prompts must be so much longer than the shorter to tell a slope from noise."""
 
 
+@dataclass(frozen=True, slots=True)
+class TimedAnswer:
+    """One measured answer: tokens of its prompt, seconds to the first token, tokens a second after it."""
+
+    tokens: int
+    seconds: float
+    tokens_per_second: float | None = None
+
+
+def rate_from_timings(timed: Sequence[TimedAnswer]) -> float | None:
+    """The median of the tokens a second; None for too few measurements."""
+    rates = [each.tokens_per_second for each in timed if each.tokens_per_second]
+    return statistics.median(rates) if len(rates) >= FEWEST else None
+
+
 def prefill_from_timings(
-    timed: Sequence[TimedPrompt], architecture: Architecture | None = None
+    timed: Sequence[TimedAnswer], architecture: Architecture | None = None
 ) -> CalibratedPrefill | None:
     """The time to the first token by the prompts measured; None for too few of them.
 
@@ -42,6 +58,6 @@ def prefill_from_timings(
     return CalibratedPrefill(0.0, rate, 0.0, reason)
 
 
-def _median(timed: Sequence[TimedPrompt]) -> TimedPrompt:
+def _median(timed: Sequence[TimedAnswer]) -> TimedPrompt:
     tokens = statistics.median(each.tokens for each in timed)
     return TimedPrompt(round(tokens), statistics.median(each.seconds for each in timed))

@@ -68,6 +68,8 @@ def answer_by_generation(
 def _findings(sentences: Sequence[CheckedSentence], text: str, passages: int) -> list[str]:
     """A line for each sentence that its sources do not bear out."""
     lines = []
+    if text and not refuses(text) and not any(each.numbers or each.unknown for each in sentences):
+        lines.append("the answer cites nothing, so none of it could be checked")
     for each in sentences:
         shown = _shortened(" ".join(text[each.start : each.end].split()))
         if each.state is SupportState.UNKNOWN_SOURCE:

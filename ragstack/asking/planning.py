@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ragstack.answering.calibration import prefill_from_timings
+from ragstack.answering.calibration import TimedAnswer, prefill_from_timings, rate_from_timings
 from ragstack.answering.generation import Prediction
 from ragstack.config import DEFAULT_WINDOW
 from ragstack.context.complexity import estimate_memory
 from ragstack.context.counting import ROLE_TOKENS, EstimatedCounter, open_counter
-from ragstack.context.latency import TimedPrompt, parse_seconds, tokens_per_second
+from ragstack.context.latency import parse_seconds, tokens_per_second
 from ragstack.context.reader_plans import LARGEST_RESERVE, ReaderPlan, plan_reader
 from ragstack.context.readers import ReaderModel, TokenCounter
 from ragstack.errors import ArchitectureError, GenerationError, RagstackError
@@ -36,11 +36,15 @@ class PromptLimits:
 
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
-    """A language model as the reader of a prompt; without a `plan` if it cannot be asked: `failure`."""
+    """A language model as the reader of a prompt; without a `plan` if it cannot be asked: `failure`.
+
+    `rate` is the tokens a second that were measured of it before, if they were.
+    """
 
     reader: ReaderModel
     plan: ReaderPlan | None
     failure: RagstackError | None = None
+    rate: float | None = None
 
     def limits(self, reserve: int | None) -> tuple[LedgerTerm, ...]:
         """The limits beside the window."""
@@ -56,25 +60,28 @@ class PlannedModel:
         plan = self.plan
         if plan is None:
             return Prediction(tokens, counted)
-        known = plan.architecture.is_known and plan.architecture.causal
         whole = tokens + ledger.reserve
-        memory = known and not plan.architecture.server
+        memory = plan.architecture.is_known and not plan.architecture.server
         return Prediction(
             prompt_tokens=tokens,
             counted=counted,
             seconds_to_first_token=plan.prefill.seconds(tokens) if plan.prefill else None,
-            tokens_per_second=tokens_per_second(plan.architecture, plan.deployment, plan.speed, whole)
-            if known and plan.speed
-            else None,
+            tokens_per_second=self.rate or self._computed_rate(plan, whole),
             memory=estimate_memory(plan.architecture, plan.deployment, whole).upper.total if memory else None,
             source=plan.prefill.reason if plan.prefill else "",
         )
+
+    @staticmethod
+    def _computed_rate(plan: ReaderPlan, tokens: int) -> float | None:
+        if plan.speed is None or not plan.architecture.is_known or not plan.architecture.causal:
+            return None
+        return tokens_per_second(plan.architecture, plan.deployment, plan.speed, tokens)
 
 
 def plan_model(
     generator: Generator,
     limits: PromptLimits,
-    timings: Callable[[GeneratorDescription], Sequence[TimedPrompt]],
+    timings: Callable[[GeneratorDescription], Sequence[TimedAnswer]],
     *,
     open_file: Callable[[Path], TokenCounter],
     ask: bool = True,
@@ -88,18 +95,21 @@ def plan_model(
     try:
         if description.endpoint and ask:
             generator.prepare()
-        plan = _timed_plan(description.target, limits, timings(generator.description))
+        timed = timings(generator.description)
+        plan = _timed_plan(description.target, limits, timed)
+        if generator.peak_memory is not None and limits.memory is None:
+            plan = _with_weights_held(plan)
         counter = open_counter(plan.tokenizer, plan.architecture, open_file=open_file, key=plan.key)
         reader = plan.reader(counter)
         if not description.endpoint and ask:
             generator.prepare()
-        return PlannedModel(reader, plan)
+        return PlannedModel(reader, plan, rate=rate_from_timings(timed))
     except (ArchitectureError, GenerationError) as failure:
         return PlannedModel(_unasked(description.name, limits, failure), None, failure)
 
 
-def _timed_plan(target: str, limits: PromptLimits, timed: Sequence[TimedPrompt]) -> ReaderPlan:
-    """The plan; what was measured before stands in for timing the model anew."""
+def _timed_plan(target: str, limits: PromptLimits, timed: Sequence[TimedAnswer]) -> ReaderPlan:
+    """The plan; what was measured before stands in for timing the model or the machine anew."""
     measured = prefill_from_timings(timed)
     plan = plan_reader(
         target,
@@ -107,11 +117,21 @@ def _timed_plan(target: str, limits: PromptLimits, timed: Sequence[TimedPrompt])
         memory=limits.memory,
         latency=None if measured else limits.latency,
         effective=limits.effective,
+        tells_time=measured is None,
     )
     if measured is None:
         return plan
     seconds = parse_seconds(limits.latency) if isinstance(limits.latency, str) else limits.latency
     return replace(plan, prefill=prefill_from_timings(timed, plan.architecture), seconds=seconds)
+
+
+def _with_weights_held(plan: ReaderPlan) -> ReaderPlan:
+    """The plan of a model that is loaded already: its weights are no longer free, and needed no more."""
+    if plan.memory is None:
+        return plan
+    held = plan.architecture.stored_bytes
+    reason = f"{plan.memory.reason}, and the weights that are loaded"
+    return replace(plan, memory=replace(plan.memory, bytes=plan.memory.bytes + held, reason=reason))
 
 
 def _unasked(name: str, limits: PromptLimits, failure: RagstackError) -> ReaderModel:

@@ -10,7 +10,7 @@ from operator import attrgetter
 from ragstack.cli import console
 from ragstack.cli.places import place, source
 from ragstack.cli.quantities import size
-from ragstack.records import Answer, Citation, Generation
+from ragstack.records import Answer, Citation, Generation, Passage
 
 
 class AnswerStream:
@@ -45,11 +45,15 @@ def source_lines(answer: Answer) -> list[str]:
     """
     if shows_passages(answer):
         return [
-            f"[{number}] {place(each.path, each.location, each.headings)}"
+            f"[{number}] {place(each.path, each.location, each.headings)}  {_whole(number, each).identity}"
             for number, each in enumerate(answer.passages, start=1)
         ]
     numbered = groupby(sorted(answer.citations, key=attrgetter("number")), attrgetter("number"))
     return [f"[{number}] {_source(list(same), answer)}" for number, same in numbered]
+
+
+def _whole(number: int, passage: Passage) -> Citation:
+    return Citation(number, passage, passage.start, passage.end, passage.text, passage.location)
 
 
 def shows_passages(answer: Answer) -> bool:

@@ -8,7 +8,7 @@ from ragstack.cli import console
 from ragstack.records import Turn
 
 if TYPE_CHECKING:
-    from ragstack.store.history.history import HistoryTurn
+    from ragstack.store.history.rows import HistoryTurn
     from ragstack.system import RAGSystem
 
 

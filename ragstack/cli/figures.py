@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,14 @@ DEFAULT_MODEL = "llama-3.1-8b"
     metavar="DIR",
     help="Compare the context strategies on this folder's documents and questions (slow).",
 )
+@click.option(
+    "--questions",
+    type=click.IntRange(min=1),
+    default=6,
+    show_default=True,
+    metavar="N",
+    help="Ask so many of the data set's questions, evenly drawn.",
+)
 @click.option("--document", "document_id", type=click.IntRange(min=1), metavar="ID", help="Draw its windows.")
 @click.option("--only", multiple=True, metavar="NAME", help="Draw only this figure; may be repeated.")
 @click.option("--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True)
@@ -45,6 +54,7 @@ def figures(
     out: Path,
     question: str | None,
     dataset: Path | None,
+    questions: int,
     document_id: int | None,
     only: tuple[str, ...],
     theme: str,
@@ -59,7 +69,9 @@ def figures(
     from ragstack.inspection.figures.theme import THEMES
 
     settings = read_settings()
-    wanted = _wanted(settings, question, dataset, document_id)
+    wanted = replace(
+        _wanted(settings), question=question, dataset=dataset, questions=questions, document_id=document_id
+    )
     with open_system(settings) as system:
         made, missing = gather(
             system, wanted, _names(only), progress=lambda name: console.note(f"measuring: {name}")
@@ -87,9 +99,8 @@ def _names(only: tuple[str, ...]) -> list[str] | None:
     return list(only) or None
 
 
-def _wanted(
-    settings: Settings, question: str | None, dataset: Path | None, document_id: int | None
-) -> Wanted:
+def _wanted(settings: Settings) -> Wanted:
+    """What follows from the settings: the model, how it is run, and with what memory."""
     from ragstack.context.hardware import available_memory
     from ragstack.context.reader_plans import plan_reader
     from ragstack.inspection.figures.gather import Wanted
@@ -104,9 +115,6 @@ def _wanted(
         architecture=plan.architecture,
         deployment=plan.deployment,
         memory=plan.memory or available_memory(),
-        question=question,
-        dataset=dataset,
-        document_id=document_id,
     )
 
 

@@ -17,7 +17,7 @@ from ragstack.cli.session import open_system
 from ragstack.errors import UsageError
 
 if TYPE_CHECKING:
-    from ragstack.store.history.history import ConversationInfo, HistoryPassage, HistoryTurn
+    from ragstack.store.history.rows import ConversationInfo, HistoryPassage, HistoryTurn
 
 _CONVERSATION = click.argument("conversation", type=click.IntRange(min=1), metavar="ID")
 _QUESTION_CHARACTERS = 60

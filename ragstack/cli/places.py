@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -12,6 +13,9 @@ from ragstack.records import Citation, Hit, Location
 
 if TYPE_CHECKING:
     from ragstack.store.catalog import DocumentInfo
+
+
+_NUMBERED = re.compile(r"(.*?)(\d{1,9})")
 
 
 def document_name(info: DocumentInfo) -> str:
@@ -65,12 +69,33 @@ def _headings(citation: Citation, hits: Sequence[Hit]) -> tuple[str, ...]:
 
 def _spot(locations: Sequence[Location], headings: Sequence[str]) -> str:
     """`page 3, lines 4, 7-9 (Care > Cleaning)`, as far as it is known."""
-    landmarks = (safe_line(str(replace(each, first_line=None, last_line=None))) for each in locations)
-    where = ", ".join([*dict.fromkeys(filter(None, landmarks)), *_lines(locations)])
+    where = ", ".join([*dict.fromkeys(_landmarks(locations)), *_lines(locations)])
     if not headings:
         return where
     section = f"({safe_line(' > '.join(headings))})"
     return f"{where} {section}" if where else section
+
+
+def _landmarks(locations: Iterable[Location]) -> Iterator[str]:
+    """The pages, rows and the like of all locations, neighbours joined: `rows 2-4`, `page 7`."""
+    joined: list[Location] = []
+    for each in locations:
+        if each.landmark_kind is None or each.first_landmark is None:
+            continue
+        last = joined[-1].last_landmark or joined[-1].first_landmark if joined else None
+        if joined and joined[-1].landmark_kind == each.landmark_kind and _follows(last, each.first_landmark):
+            joined[-1] = replace(joined[-1], last_landmark=each.last_landmark or each.first_landmark)
+        else:
+            joined.append(replace(each, first_line=None, last_line=None))
+    return (safe_line(str(each)) for each in joined)
+
+
+def _follows(last: str | None, first: str) -> bool:
+    """Whether a landmark is the one before another, or the same: `Stock!3` and `Stock!4`."""
+    before, after = _NUMBERED.fullmatch(last or ""), _NUMBERED.fullmatch(first)
+    if before is None or after is None or before[1] != after[1]:
+        return last == first
+    return 0 <= int(after[2]) - int(before[2]) <= 1
 
 
 def _lines(locations: Iterable[Location]) -> list[str]:

@@ -48,6 +48,7 @@ SUMMARIES: Mapping[str, str] = {
     "search": "Find the chunks of the store that fit QUERY best, best first.",
     "budget": "Print how much context fits MODEL, and why.",
     "inspect": "Show what the store holds, as a whole or in detail.",
+    "evaluate": "Measure retrieval and packing on DATASET.",
     "figures": "Draw figures into DIR: one sheet, and each as PNG, SVG and CSV.",
     "report": "Write one HTML page about the store to FILE.",
     "history": "Show, export or erase what was asked and answered.",

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from ragstack.answering.calibration import FEWEST, prefill_from_timings
-from ragstack.context.latency import TimedPrompt
+from ragstack.answering.calibration import FEWEST, TimedAnswer, prefill_from_timings, rate_from_timings
 
 
 def timed(*pairs):
-    return [TimedPrompt(tokens, seconds) for tokens, seconds in pairs]
+    return [TimedAnswer(tokens, seconds) for tokens, seconds in pairs]
 
 
 def test_too_few_measurements_are_no_calibration():
@@ -34,3 +33,10 @@ def test_longer_prompts_that_were_not_slower_give_a_rate_too():
     fitted = prefill_from_timings(timed((100, 1.0), (100, 1.0), (1_000, 0.5), (1_000, 0.5)))
     assert fitted.seconds(0) == 0
     assert fitted.seconds(200) > fitted.seconds(100)
+
+
+def test_the_rate_of_writing_is_the_median_of_enough_measurements():
+    answers = [TimedAnswer(100, 1.0, rate) for rate in (20.0, 22.0, 90.0)]
+    assert rate_from_timings(answers) == 22.0
+    assert rate_from_timings(answers[:2]) is None
+    assert rate_from_timings([TimedAnswer(100, 1.0)] * 5) is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 
@@ -14,10 +15,13 @@ from chat_server import (
     streaming,
     usage,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ragstack.answering.generators.addresses import Endpoint
-from ragstack.answering.generators.endpoint import EndpointGenerator, Pace
+from ragstack.answering.generators.endpoint import EndpointGenerator
 from ragstack.answering.generators.failures import ATTEMPTS
+from ragstack.answering.generators.replies import Pace, Reply
 from ragstack.errors import GenerationError
 from ragstack.records import Message
 
@@ -240,6 +244,33 @@ def test_a_malformed_stream_is_no_answer(clock, chunk):
         error = error_of(server.url, clock)
     assert " sent " in error.message
     assert "OpenAI-compatible" in error.hint or "chat server" in error.hint
+
+
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["choices", "delta", "content", "finish_reason", "usage", "error"]), inner
+            )
+        ),
+        max_leaves=12,
+    )
+)
+@settings(deadline=None, max_examples=200)
+def test_no_event_whatever_is_in_it_ends_in_anything_but_an_answer_or_a_generation_error(value):
+    class Response:
+        def __init__(self):
+            self.headers = {"content-type": "text/event-stream"}
+
+        def iter_bytes(self):
+            yield f"data: {json.dumps(value)}\n\n".encode() + DONE
+
+    with contextlib.suppress(GenerationError):
+        assert all(
+            isinstance(each.text, str) for each in Reply(Endpoint("http://x"), Response(), Pace()).pieces()
+        )
 
 
 def test_a_line_without_end_is_not_collected_for_ever(clock):

@@ -121,3 +121,15 @@ def test_the_peak_of_a_whole_process_is_within_the_upper_bound(folder, words):
     upper = estimate_memory(plan.architecture, plan.deployment, tokens + 4).upper.total
     assert tokens > words
     assert peak <= upper
+
+
+def test_a_model_that_stays_loaded_is_not_charged_for_its_weights_twice(folder):
+    from ragstack.asking.planning import PromptLimits, plan_model
+    from ragstack.embedding.tokenizer import ModelTokenizer
+
+    with LocalGenerator(str(folder)) as generator:
+        first, again = (
+            plan_model(generator, PromptLimits(), lambda _: [], open_file=ModelTokenizer) for _ in range(2)
+        )
+    assert "weights that are loaded" not in first.plan.memory.reason
+    assert "weights that are loaded" in again.plan.memory.reason

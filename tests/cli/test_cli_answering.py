@@ -70,6 +70,13 @@ def test_what_the_sources_do_not_bear_out_is_said_on_stderr(ask):
     assert "[9] cites no source" in result.stderr
 
 
+def test_an_answer_that_cites_nothing_says_so_and_shows_what_was_read(ask):
+    with served(answering("Thirty days.")) as server:
+        result = ask(server)
+    assert "cites nothing" in result.stderr
+    assert re.search(r"^\[1\] leave\.md.*  \d+@[0-9a-f]{12}:\d+-\d+$", result.stdout, re.MULTILINE)
+
+
 def test_a_model_cannot_steer_the_terminal(ask):
     with served(answering("\x1b[2J\x07red \u202eleave\u202c [1].", "\r", "\nnext\r", "x")) as server:
         result = ask(server)

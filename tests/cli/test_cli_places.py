@@ -58,3 +58,24 @@ def test_a_quote_in_two_overlapping_chunks_is_placed_in_the_later_one():
 def test_places_that_hold_the_same_text_are_named_too():
     of = passage(also_in=("copy.md, line 2", "b\x1b.md"))
     assert source([cite(lines(1), of=of)], []) == r"a.md, line 1 (First); also in copy.md, line 2, b\x1b.md"
+
+
+def row(first, last=None):
+    return Location(landmark_kind="row", first_landmark=first, last_landmark=last or first)
+
+
+def test_neighbouring_rows_and_pages_are_one_range():
+    citations = [cite(row("Stock!2"), 1), cite(row("Stock!3"), 2), cite(row("Stock!4", "Stock!6"), 3)]
+    assert source(citations, []) == "a.md, rows Stock!2-6 (First)"
+    apart = [cite(row("2"), 1), cite(row("4"), 2), cite(PAGE_3, 3)]
+    assert source(apart, []) == "a.md, row 2, row 4, page 3 (First)"
+
+
+def test_rows_of_two_sheets_are_no_range():
+    citations = [cite(row("Ropes!2"), 1), cite(row("Lamps!3"), 2)]
+    assert source(citations, []) == "a.md, row Ropes!2, row Lamps!3 (First)"
+    assert str(row("Ropes!9", "Lamps!1")) == "rows Ropes!9-Lamps!1"
+
+
+def test_the_name_of_a_sheet_cannot_steer_a_terminal():
+    assert place("a.xlsx", row("\x1b[2J!1"), ()) == r"a.xlsx, row \x1b[2J!1"

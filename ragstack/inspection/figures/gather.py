@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 PASS_LENGTHS = (256, 512, 1_024, 2_048)
 """Prompts of the measured forward passes: the longest takes 0.3 GB and under a second on two cores."""
 
-WINDOWS = (1_024, 2_048, 4_096)
+WINDOWS = (1_024, 4_096)
 """Windows under which the context strategies are compared."""
 
-QUESTIONS = 12
-"""Questions of a data set that the strategies are asked, evenly drawn: each is a dozen prompts and more."""
+QUESTIONS = 6
+"""Questions of a data set that the strategies are asked unless told otherwise: one reads all text many times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the figures are to be about.
 
-    `dataset` is a folder with documents and questions, on which the strategies are compared; None leaves that
-    figure out. `document_id` is whose windows are drawn, by default the document with the most chunks.
+    `dataset` is a folder with documents and questions, of which `questions` are drawn evenly to compare the
+    strategies by; None leaves that figure out. `document_id` is whose windows are drawn, by default the document with the most chunks.
     """
 
     architecture: Architecture
@@ -42,6 +42,7 @@ class Wanted:
     memory: AvailableMemory
     question: str | None = None
     dataset: Path | None = None
+    questions: int = QUESTIONS
     document_id: int | None = None
 
 
@@ -155,16 +156,16 @@ def _strategies(system: RAGSystem, wanted: Wanted) -> Figure | str:
 
     prefill = RooflinePrefill(wanted.architecture, wanted.deployment, measure_speed())
     model = ComparedModel(wanted.architecture, wanted.deployment, prefill)
-    dataset = _evenly_drawn(load_dataset(wanted.dataset))
+    dataset = _evenly_drawn(load_dataset(wanted.dataset), wanted.questions)
     with open_corpus(dataset, Indexing(embedder=system.embedder)) as corpus:
         compared = [compare_strategies(corpus, window=window, model=model) for window in WINDOWS]
     return tradeoff_figure(compared, model=wanted.architecture.name, dataset=dataset.name)
 
 
-def _evenly_drawn(dataset: Dataset) -> Dataset:
+def _evenly_drawn(dataset: Dataset, count: int) -> Dataset:
     answerable = [question for question in dataset.questions if question.evidence]
-    step = max(1, len(answerable) // QUESTIONS)
-    return replace(dataset, questions=tuple(answerable[::step][:QUESTIONS]))
+    step = max(1, len(answerable) // count)
+    return replace(dataset, questions=tuple(answerable[::step][:count]))
 
 
 FIGURES: Mapping[str, Maker] = {

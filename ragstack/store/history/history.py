@@ -6,27 +6,33 @@ nothing. What a history is good for (conversations, calibration) is not known he
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select
-from sqlalchemy.engine import Connection, Engine, RowMapping
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import aliased
 
 from ragstack.errors import NotInStoreError, StoreError, StoreLockedError, StoreVersionError
-from ragstack.records import Answer, Citation, Generation, Passage
+from ragstack.records import Answer
 from ragstack.store.clock import now
 from ragstack.store.database import checkpoint, damage_reported, open_engine
 from ragstack.store.files import FILE_MODE
 from ragstack.store.history.models import Conversation, PassageRow, TurnRow
+from ragstack.store.history.rows import (
+    ConversationInfo,
+    HistoryTurn,
+    TimedTurn,
+    passage_rows,
+    read_turns,
+    turn_columns,
+)
 from ragstack.store.migrations import revision, script_directory, upgrade
 
 if TYPE_CHECKING:
-    from sqlalchemy.sql import Select
+    pass
 
 HISTORY_FILE = "history.db"
 LOCK_FILE = "history.lock"
@@ -35,65 +41,6 @@ HEAD = "0001"
 
 WAIT_SECONDS = 2.0
 """How long writing a turn waits for another process; an answer should not be held up by its record."""
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryPassage:
-    """A passage as it was in the prompt, whatever has become of its document since."""
-
-    number: int
-    document_id: int
-    path: str
-    content_hash: str
-    start: int
-    end: int
-    place: str
-    text: str
-    cited: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryTurn:
-    """A question and its answer; `generation` is None where sentences were copied."""
-
-    turn_id: int
-    conversation_id: int
-    asked_at: str
-    question: str
-    standalone: str
-    answer: str
-    found: bool
-    generator: str
-    ledger: Mapping[str, Any]
-    generation: Generation | None
-    passages: tuple[HistoryPassage, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationInfo:
-    """A conversation in a listing: how long it is and how it began."""
-
-    conversation_id: int
-    started_at: str
-    last_at: str
-    turns: int
-    first_question: str
-
-
-@dataclass(frozen=True, slots=True)
-class TimedTurn:
-    """A measured generation: tokens of the prompt, seconds to the first token, tokens a second."""
-
-    prompt_tokens: int
-    seconds: float
-    tokens_per_second: float | None
-
-
-_MEASURES = tuple(
-    field.name
-    for field in fields(Generation)
-    if field.name not in ("prediction", "finish_reason", "hint", "model", "endpoint", "error")
-)
 
 
 class History:
@@ -115,9 +62,11 @@ class History:
             if conversation_id is None or not known:
                 started = insert(Conversation).values(started_at=now())
                 conversation_id = _new_id(connection.execute(started).inserted_primary_key)
-            row = insert(TurnRow).values(conversation_id=conversation_id, asked_at=now(), **_columns(answer))
+            row = insert(TurnRow).values(
+                conversation_id=conversation_id, asked_at=now(), **turn_columns(answer)
+            )
             turn_id = _new_id(connection.execute(row).inserted_primary_key)
-            rows = _passage_rows(turn_id, answer)
+            rows = passage_rows(turn_id, answer)
             if rows:
                 connection.execute(insert(PassageRow), rows)
         return conversation_id
@@ -202,7 +151,7 @@ class History:
                 raise _no_conversation(conversation_id)
             _require(connection, conversation_id)
             of_it = TurnRow.conversation_id == conversation_id
-            return list(_turns(connection, select(TurnRow).where(of_it).order_by(TurnRow.id)))
+            return list(read_turns(connection, select(TurnRow).where(of_it).order_by(TurnRow.id)))
 
     def shown_text(self, document_id: int, digits: str, start: int, end: int) -> str | None:
         """`[start, end)` of a document's version, if a prompt had it; `digits` begin its content hash."""
@@ -342,85 +291,3 @@ def _delete_from(connection: Connection, turn_id: int) -> int:
 def _new_id(key: Sequence[Any] | None) -> int:
     assert key is not None
     return int(key[0])
-
-
-# ------------------------------------------------------------------ rows and records
-
-
-def _columns(answer: Answer) -> dict[str, Any]:
-    """The columns of a turn but for its conversation and time."""
-    from dataclasses import asdict
-
-    generation = answer.generation
-    measured = {name: getattr(generation, name) if generation else None for name in _MEASURES}
-    return {
-        "question": answer.question,
-        "standalone": answer.standalone,
-        "answer": answer.text,
-        "found": answer.found,
-        "generator": answer.generator,
-        "model": generation.model if generation else "",
-        "endpoint": generation.endpoint if generation else "",
-        "error": generation.error if generation else "",
-        "ledger": json.dumps(asdict(answer.ledger), ensure_ascii=False),
-        **measured,
-    }
-
-
-def _passage_rows(turn_id: int, answer: Answer) -> list[dict[str, Any]]:
-    return [
-        {
-            "turn_id": turn_id,
-            "number": number,
-            "document_id": passage.document_id,
-            "path": passage.path,
-            "content_hash": passage.content_hash,
-            "start": passage.start,
-            "end": passage.end,
-            "place": _place(passage),
-            "text": passage.text,
-            "cited": json.dumps([each.identity for each in _of(answer.citations, number)]),
-        }
-        for number, passage in enumerate(answer.passages, start=1)
-    ]
-
-
-def _of(citations: Sequence[Citation], number: int) -> list[Citation]:
-    return [each for each in citations if each.number == number]
-
-
-def _place(passage: Passage) -> str:
-    """Page and lines, then the headings."""
-    return ", ".join(filter(None, [str(passage.location), " > ".join(passage.headings)]))
-
-
-def _turns(connection: Connection, query: Select[Any]) -> Iterator[HistoryTurn]:
-    for turn in connection.execute(query).mappings().all():
-        passages = select(PassageRow).where(PassageRow.turn_id == turn["id"]).order_by(PassageRow.number)
-        yield HistoryTurn(
-            turn_id=turn["id"],
-            conversation_id=turn["conversation_id"],
-            asked_at=turn["asked_at"],
-            question=turn["question"],
-            standalone=turn["standalone"],
-            answer=turn["answer"],
-            found=turn["found"],
-            generator=turn["generator"],
-            ledger=json.loads(turn["ledger"]),
-            generation=_generation(turn),
-            passages=tuple(_passage(each) for each in connection.execute(passages).mappings()),
-        )
-
-
-def _generation(turn: RowMapping) -> Generation | None:
-    if not turn["model"] and not turn["endpoint"]:
-        return None
-    measured = {name: turn[name] for name in _MEASURES} | {"seconds": turn["seconds"] or 0.0}
-    return Generation(model=turn["model"], endpoint=turn["endpoint"], error=turn["error"], **measured)
-
-
-def _passage(row: RowMapping) -> HistoryPassage:
-    return HistoryPassage(
-        **{name: row[name] for name in HistoryPassage.__slots__ if name != "cited"},
-        cited=tuple(json.loads(row["cited"])),
-    )

@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 import psutil
-from hostile_files import FAILED, KINDS, READ, SKIPPED, Hostile, make_folder
+from hostile_files import FAILED, READ, SKIPPED, Hostile, make_folder
 from sample_files import SAMPLES
 
 from faults.campaign import Campaign
@@ -90,8 +90,7 @@ def _sound(document: Document) -> None:
 def hostile_folder(campaign: Campaign, *, large: bool) -> None:
     """Read a folder of everything hostile, and look at what became of each entry."""
     root = campaign.folder("hostile")
-    kinds = [kind for kind in KINDS if not kind.path.startswith("many/")] if large else list(KINDS)
-    made = make_folder(root, large=large, only=kinds)
+    made = make_folder(root, large=large)
     fates, peak = _fates(root, Limits() if large else LIMITS)
     for kind in made:
         if kind.path != "deep":
