@@ -102,18 +102,13 @@ def ask(
     if wants_json():
         console.write_json(answer)
     elif answer.found or explain or shows_passages(answer):
-        page = _page(answer, explain or dry_run, streamed=stream.has_begun)
-        console.write(page) if page else None
+        _write_page(answer, explain or dry_run, streamed=stream.has_begun)
     if stats:
         statistics(answer)
     if verbose:
         console.note(budget_line(answer.ledger, len(answer.hits), len(answer.passages)))
         console.note(reading_line(answer))
-    if answer.generation is not None and answer.generation.error:
-        console.show_error(answer.generation.error, answer.generation.hint or None)
-        click.get_current_context().exit(1)
-    if not answer.found:
-        _say_why_not(answer, where, streamed=stream.has_begun)
+    if not _succeeded(answer, where, streamed=stream.has_begun):
         click.get_current_context().exit(1)
 
 
@@ -126,8 +121,18 @@ def _warn(answer: Answer) -> None:
             console.warn(warning)
 
 
-def _page(answer: Answer, explain: bool, *, streamed: bool) -> str:
-    """What is to be printed, but for the text if that has been shown already."""
+def _succeeded(answer: Answer, where: Filter, *, streamed: bool) -> bool:
+    """Whether there is an answer; if not, why, on stderr."""
+    if answer.generation is not None and answer.generation.error:
+        console.show_error(answer.generation.error, answer.generation.hint or None)
+        return False
+    if not answer.found:
+        _say_why_not(answer, where, streamed=streamed)
+    return answer.found
+
+
+def _write_page(answer: Answer, explain: bool, *, streamed: bool) -> None:
+    """Text, sources and ledger; without the text if that has been shown already."""
     blocks = []
     if answer.found and not streamed:
         blocks.append(console.safe_text(answer.text))
@@ -136,7 +141,8 @@ def _page(answer: Answer, explain: bool, *, streamed: bool) -> str:
     if explain:
         blocks.append("\n".join(ledger_lines(answer.ledger)))
         blocks.append("\n".join(reading_lines(answer)))
-    return "\n\n".join(blocks)
+    if blocks:
+        console.write("\n\n".join(blocks))
 
 
 def _say_why_not(answer: Answer, where: Filter, *, streamed: bool) -> None:

@@ -26,7 +26,7 @@ WINDOWS = (1_024, 4_096)
 """Windows under which the context strategies are compared."""
 
 QUESTIONS = 6
-"""Questions of a data set that the strategies are asked unless told otherwise: one reads all text many times."""
+"""Questions of a data set that the strategies are asked unless told otherwise: some read all text for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Wanted:
     """What the figures are to be about.
 
     `dataset` is a folder with documents and questions, of which `questions` are drawn evenly to compare the
-    strategies by; None leaves that figure out. `document_id` is whose windows are drawn, by default the document with the most chunks.
+    strategies by; None leaves that figure out. `document_id` is whose windows are drawn, by default the
+    document with the most chunks.
     """
 
     architecture: Architecture

@@ -121,7 +121,11 @@ def second_axis(axes: Axes) -> None:
 
 
 def seconds_label(value: float) -> str:
-    """A time in seconds, milliseconds or microseconds."""
+    """A time in the unit that leaves a number of at least 1."""
+    if value >= 7_200:
+        return f"{value / 3_600:.2g} h"
+    if value >= 120:
+        return f"{value / 60:.3g} min"
     if value >= 1:
         return f"{value:.3g} s"
     return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} \u00b5s"
