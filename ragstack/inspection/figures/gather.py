@@ -26,7 +26,7 @@ WINDOWS = (1_024, 4_096)
 """Windows under which the context strategies are compared."""
 
 QUESTIONS = 6
-"""Questions of a data set that the strategies are asked unless told otherwise: some read all text for each."""
+"""Questions that the strategies are asked if no number is given: some of them read all text for each."""
 
 
 @dataclass(frozen=True, slots=True)
