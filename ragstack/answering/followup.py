@@ -29,9 +29,6 @@ _VALUE = re.compile(r"\b(?:1[89]\d\d|20\d\d)\b")
 FEWEST_TERMS = 4
 """A question of fewer content words, asked in a conversation, leans on what was said before."""
 
-MOST_EARLIER_QUESTIONS = 2
-"""Follow-ups of follow-ups lean on the question before them, seldom on one further back."""
-
 
 def is_follow_up(question: str) -> bool:
     """Whether the question seems to need the one before it to be understood."""
@@ -48,8 +45,17 @@ def standalone_question(question: str, turns: Sequence[Turn]) -> str:
     """
     if not turns or not is_follow_up(question):
         return question
-    before = turns[-1].standalone or turns[-1].question
-    return f"{_without_values(before, question)} {question}".strip()
+    return " ".join([*(_without_values(before, question) for before in _leaned_on(turns)), question])
+
+
+def _leaned_on(turns: Sequence[Turn]) -> list[str]:
+    """The last question that stands by itself, and the one just before if that is another.
+
+    Follow-ups of follow-ups are about what the conversation turned to last; all that were asked on the way
+    would outweigh it.
+    """
+    root = next((turn.question for turn in reversed(turns) if not is_follow_up(turn.question)), "")
+    return [*dict.fromkeys(filter(None, [root, turns[-1].question]))]
 
 
 def _without_values(before: str, question: str) -> str:

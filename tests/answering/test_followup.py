@@ -48,8 +48,17 @@ def test_a_year_takes_the_place_of_the_year_before():
 
 
 def test_a_follow_up_of_a_follow_up_leans_on_what_the_first_was_about():
-    turns = [GUARANTEE, Turn("And the labour?", "No.", "guarantee of the compressor labour")]
+    turns = [GUARANTEE, Turn("And the labour?", "No.")]
     assert "compressor" in standalone_question("And the parts?", turns)
+
+
+def test_a_long_chain_of_follow_ups_makes_no_long_question():
+    turns = [GUARANTEE]
+    for number in range(60):
+        found = standalone_question(f"And part {number}?", turns)
+        assert "compressor" in found
+        assert len(found) < 150
+        turns.append(Turn(f"And part {number}?", "Yes.", found))
 
 
 def test_the_cases_are_at_least_twenty_five_and_quote_their_documents():
