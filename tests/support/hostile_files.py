@@ -338,7 +338,7 @@ KINDS: tuple[Hostile, ...] = (
         "quote.csv",
         _sized(lambda size: b'a,b\n"' + b"1,2\n" * size, 20_000, 2_000_000),
         [READ, FAILED],
-        "field",
+        "memory|rows",
     ),
     Hostile("columns.csv", _sized(lambda size: b"a," * size + b"\n" + b"1," * size, 5_000, 200_000), [READ]),
     Hostile("quoted.md", _sized(lambda size: b">" * size + b" a", 5_000, 2_000_000), [READ, FAILED], _BUSY),

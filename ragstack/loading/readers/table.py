@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from ragstack.loading.encoding import clean, decode
+from ragstack.loading.encoding import decode
 from ragstack.loading.limits import Limits
 from ragstack.loading.readers.base import OWN_CODE_BYTES, Reader
 from ragstack.loading.readers.blocks import Composition
@@ -57,20 +57,26 @@ def separator_of(text: str) -> str:
     return max(_SEPARATORS, key=evidence)
 
 
-def _rows(text: str, separator: str) -> list[tuple[int, Sequence[str]]]:
+def _rows(text: str, separator: str) -> Iterator[tuple[int, Sequence[str]]]:
     """The rows with their numbers; where a quote is never closed, quotes mean nothing."""
-    try:
-        csv.field_size_limit(_MAX_FIELD)
-        return list(_read(text, separator, csv.QUOTE_MINIMAL))
-    except csv.Error:
-        csv.field_size_limit(_ANY_FIELD)
-        return list(_read(text, separator, csv.QUOTE_NONE))
-
-
-def _read(text: str, separator: str, quoting: Literal[0, 3]) -> Iterator[tuple[int, Sequence[str]]]:
-    rows = csv.reader(io.StringIO(clean(text), newline="\n"), delimiter=separator, quoting=quoting)
-    for number, row in enumerate(rows, start=1):
+    quoting = _quoting(text, separator)
+    csv.field_size_limit(_ANY_FIELD)
+    for number, row in enumerate(_reader(text, separator, quoting), start=1):
         yield number, [cell_text(cell) for cell in row]
+
+
+def _quoting(text: str, separator: str) -> Literal[0, 3]:
+    csv.field_size_limit(_MAX_FIELD)
+    try:
+        for _ in _reader(text, separator, csv.QUOTE_MINIMAL):
+            pass
+    except csv.Error:
+        return csv.QUOTE_NONE
+    return csv.QUOTE_MINIMAL
+
+
+def _reader(text: str, separator: str, quoting: Literal[0, 3]) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text, newline="\n"), delimiter=separator, quoting=quoting)
 
 
 READER = Reader(
