@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from chat_server import answering, chat_server, event, refusing, streaming
 
+from ragstack.config import user_settings_file
+
 QUESTION = "how long is paid leave?"
 
 
@@ -145,7 +147,15 @@ def test_a_dry_run_without_a_model_prints_what_would_be_read(run):
     assert "thirty days of paid leave" in result.stdout
 
 
-def test_the_environment_and_the_users_file_name_the_model_but_no_projects_file(folder, run, monkeypatch):
+def test_the_users_own_file_names_the_model(run):
+    file = user_settings_file()
+    file.parent.mkdir(parents=True)
+    with served(answering("Thirty [1].")) as server:
+        file.write_text(f'llm = "{server.url}#tiny"\n', encoding="utf-8")
+        assert run("ask", QUESTION).stdout.startswith("Thirty [1].")
+
+
+def test_the_environment_names_the_model_and_a_flag_overrules_it(folder, run, monkeypatch):
     with served(answering("Thirty [1].")) as server:
         monkeypatch.setenv("RAGSTACK_LLM", f"{server.url}#tiny")
         assert run("ask", QUESTION).stdout.startswith("Thirty [1].")
