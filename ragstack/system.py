@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ragstack.config import DATABASE_FILE, DEFAULT_CHUNK_SIZE, DEFAULT_WINDOW, default_overlap
+from ragstack.config import DATABASE_FILE, DEFAULT_CHUNK_SIZE, default_overlap
 from ragstack.errors import EmbedderMismatchError, StoreError, UsageError
 from ragstack.records import (
     Answer,
@@ -36,11 +36,10 @@ from ragstack.records import (
 
 if TYPE_CHECKING:
     from ragstack.answering.calibration import TimedAnswer
+    from ragstack.asking.copied_question import CopiedQuestion
     from ragstack.asking.model_question import ModelQuestion
     from ragstack.asking.planning import PromptLimits
-    from ragstack.context.frames import PromptFrame
     from ragstack.context.reader_plans import ReaderPlan
-    from ragstack.context.readers import ReaderModel
     from ragstack.embedding.ahead import EmbedderAhead
     from ragstack.ingestion.batch import DocumentBatch
     from ragstack.ingestion.observer import IngestObserver
@@ -400,9 +399,7 @@ class RAGSystem:
             generation = writer.create_generation(self.embedder.fingerprint, settings, self._probe)
         else:
             require_same_vectors(generation, self._probe)
-        return DocumentBatch(
-            writer, self.embedder, generation, observer.embedded, max_chunks=max_chunks
-        )
+        return DocumentBatch(writer, self.embedder, generation, observer.embedded, max_chunks=max_chunks)
 
     def _chunker_settings(self) -> ChunkerSettings:
         size = self._chunk_size or DEFAULT_CHUNK_SIZE
@@ -598,73 +595,66 @@ class RAGSystem:
         `dry_run` nothing is answered: the text is the prompt that would be read.
         """
         from ragstack.answering.followup import standalone_question
-        from ragstack.context.effective import length_warning
-        from ragstack.context.ledger import open_ledger
-        from ragstack.retrieval.confidence import seems_answered
+        from ragstack.asking.planning import PromptLimits
         from ragstack.strategies.by_name import strategy_named
-        from ragstack.strategies.costs import reading_cost
-        from ragstack.strategies.extractive import ExtractiveReader
-        from ragstack.strategies.strategy import ReadingTask
 
-        prepare = strategy_named(strategy)
+        limits = PromptLimits(window, reserve, budget, memory, latency, effective)
         standalone = standalone_question(question, turns)
-        if llm is not None:
-            from ragstack.asking.planning import PromptLimits
+        common = (question, standalone, limits, strategy_named(strategy), where, top_k or CANDIDATES)
+        opened: AbstractContextManager[CopiedQuestion | ModelQuestion] = (
+            self._copied_question(reader, abstain, *common)
+            if llm is None
+            else self._model_question(llm, turns, dry_run, *common)
+        )
+        with opened as asked:
+            return asked.preview() if dry_run else asked.answer(show)
 
-            wanted = PromptLimits(window, reserve, budget, memory, latency, effective)
-            retrieved = top_k or CANDIDATES
-            with self._model_question(
-                llm, question, standalone, turns, wanted, prepare, where, retrieved, dry_run
-            ) as asked:
-                return asked.preview() if dry_run else asked.answer(show)
-        plan = self._reader_plan(reader, window, memory, latency, effective)
+    @contextmanager
+    def _copied_question(
+        self,
+        reader: str | Path | ReaderPlan | None,
+        abstain: bool,
+        question: str,
+        standalone: str,
+        limits: PromptLimits,
+        strategy: ContextStrategy,
+        where: Filter,
+        retrieved: int,
+    ) -> Iterator[CopiedQuestion]:
+        """A question that is answered with sentences of the documents, on one state of the store."""
+        from ragstack.asking.copied_question import CopiedQuestion, copying_reader, plan_copying
+        from ragstack.embedding.tokenizer import ModelTokenizer
+
+        plan = plan_copying(reader, limits)
         with self.store.read() as snapshot:
             vector = self._embedded(snapshot, standalone)
-            model, frame = self._reader(plan, question, window)
-            limits = plan.limits(model.reserve if reserve is None else reserve) if plan else ()
-            ledger = open_ledger(model, frame, limits=limits, reserve=reserve, budget=budget)
-            copying = ExtractiveReader(standalone, vector, self.embedder, snapshot, abstain)
-            prompt = prepare(
-                ReadingTask(
-                    question=standalone,
-                    ledger=ledger,
-                    frame=frame,
-                    counter=model.counter,
-                    source=snapshot,
-                    where=where,
-                    reader=copying,
-                    retrieve=lambda: self._retrieve(snapshot, standalone, vector, top_k or CANDIDATES, where),
-                )
+            yield CopiedQuestion(
+                question=question,
+                standalone=standalone,
+                vector=vector,
+                plan=plan,
+                reader=copying_reader(plan, limits, self.embedder, open_file=ModelTokenizer),
+                limits=limits,
+                strategy=strategy,
+                where=where,
+                source=snapshot,
+                embedder=self.embedder,
+                retrieve=lambda: self._retrieve(snapshot, standalone, vector, retrieved, where),
+                abstain=abstain,
             )
-            refused = abstain and not seems_answered(standalone, prompt.hits)
-            answer = copying.answer(() if dry_run or refused else prompt.passages)
-        long = length_warning(model.name, prompt.ledger.prompt_tokens) if plan else None
-        return Answer(
-            question=question,
-            text=frame.render(prompt.passages) if dry_run else prompt.problem or answer.text,
-            found=answer.found or dry_run,
-            passages=prompt.passages,
-            citations=answer.citations,
-            hits=prompt.hits,
-            ledger=prompt.ledger,
-            warnings=(*prompt.warnings, *([long] if long else [])),
-            reading=prompt.reading,
-            cost=reading_cost(prompt.reading, plan, reserve=prompt.ledger.reserve),
-            standalone=standalone if standalone != question else "",
-        )
 
     @contextmanager
     def _model_question(
         self,
         llm: str | Generator,
+        turns: Sequence[Turn],
+        dry_run: bool,
         question: str,
         standalone: str,
-        turns: Sequence[Turn],
         limits: PromptLimits,
         strategy: ContextStrategy,
         where: Filter,
         retrieved: int,
-        dry_run: bool,
     ) -> Iterator[ModelQuestion]:
         """A question to a language model, on one state of the store; a generator opened for it is closed."""
         from ragstack.answering.generators.opening import open_generator
@@ -675,9 +665,7 @@ class RAGSystem:
 
         generator = open_generator(llm) if isinstance(llm, str) else llm
         try:
-            model = plan_model(
-                generator, limits, self._timings, open_file=ModelTokenizer, ask=not dry_run
-            )
+            model = plan_model(generator, limits, self._timings, open_file=ModelTokenizer, ask=not dry_run)
             if not dry_run and model.failure is None:
                 standalone = search_question(question, turns, generator)
             with self.store.read() as snapshot:
@@ -728,52 +716,6 @@ class RAGSystem:
         except (StoreError, OSError) as error:
             self._announce(f"the question is not in the history: {error}")
             return None
-
-    def _reader_plan(
-        self,
-        reader: str | Path | ReaderPlan | None,
-        window: int | None,
-        memory: str | None,
-        latency: str | float | None,
-        effective: bool,
-    ) -> ReaderPlan | None:
-        """How the prompt will be read; None when sentences are copied and no language model reads it."""
-        from ragstack.context.reader_plans import ReaderPlan, plan_reader
-
-        if isinstance(reader, ReaderPlan):
-            return reader
-        if reader is not None:
-            return plan_reader(
-                str(reader),
-                window=window,
-                memory=memory,
-                latency=latency,
-                effective=effective,
-            )
-        if memory is not None or latency is not None or effective:
-            raise UsageError(
-                "memory, latency and effective length limit a language model's prompt, and no model is named",
-                hint="name it with `--reader MODEL`",
-            )
-        return None
-
-    def _reader(
-        self, plan: ReaderPlan | None, question: str, window: int | None
-    ) -> tuple[ReaderModel, PromptFrame]:
-        """The reader whose tokens are counted, and the frame of its prompt."""
-        from ragstack.answering.prompt import LanguageModelFrame
-        from ragstack.context.counting import open_counter
-        from ragstack.context.frames import PrintedFrame
-        from ragstack.context.readers import extractive_reader
-        from ragstack.embedding.tokenizer import ModelTokenizer
-
-        if plan is None:
-            reader = extractive_reader(self.embedder.tokenizer, window or DEFAULT_WINDOW)
-            return reader, PrintedFrame(question)
-        counter = open_counter(plan.tokenizer, plan.architecture, open_file=ModelTokenizer, key=plan.key)
-        reader = plan.reader(counter)
-        note = "the prompt is sized for this model, but it is not run: the answer is copied from the passages"
-        return replace(reader, notes=(*reader.notes, note)), LanguageModelFrame.for_question(question)
 
     def generate_with_retrieval(self, query: str, max_length: int | None = None) -> str:
         """The answer to `query` as text of at most `max_length` characters, cut at a sentence if one fits."""
