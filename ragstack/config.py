@@ -21,6 +21,7 @@ from ragstack.errors import ConfigurationError
 SETTINGS_FILE = "ragstack.toml"
 PROJECT_STORE = ".ragstack"
 DATABASE_FILE = "ragstack.db"
+HISTORY_FILE = "history.db"
 
 # Small enough to run on any processor, and the one embedder whose files are installable as a package.
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"

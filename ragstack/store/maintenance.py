@@ -18,6 +18,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
 
+from ragstack.config import HISTORY_FILE
 from ragstack.errors import StoreError, UsageError
 from ragstack.store import documents, fulltext, segments
 from ragstack.store.clock import now
@@ -248,6 +249,7 @@ def backup(database: Path, directory: Path, destination: Path) -> Path:
         copy.execute("PRAGMA journal_mode=DELETE")
         names = [row[0] for row in copy.execute("SELECT file FROM segments")]
     reached("database backed up")
+    _copy_history(directory, destination)
     make_private_directory(destination / INDEX_DIRECTORY)
     for name in names:
         with suppress(FileNotFoundError):
@@ -258,6 +260,19 @@ def backup(database: Path, directory: Path, destination: Path) -> Path:
     reached("backup finished")
     sync_directory(destination)
     return destination
+
+
+def _copy_history(directory: Path, destination: Path) -> None:
+    """What was asked of the store, if anything was; as of one moment, too."""
+    if not (directory / HISTORY_FILE).is_file():
+        return
+    with (
+        closing(sqlite3.connect(directory / HISTORY_FILE)) as source,
+        closing(sqlite3.connect(destination / HISTORY_FILE)) as copy,
+    ):
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+    reached("history backed up")
 
 
 def _sync_tree(folder: Path) -> None:
@@ -341,6 +356,8 @@ def _copy_backup(source: Path, database_name: str, directory: Path) -> None:
     make_private_directory(directory / INDEX_DIRECTORY)
     for path in sorted(index.glob("*.faiss")) if index.is_dir() else []:
         shutil.copyfile(path, directory / INDEX_DIRECTORY / path.name)
+    if (source / HISTORY_FILE).is_file() and not (directory / HISTORY_FILE).exists():
+        shutil.copyfile(source / HISTORY_FILE, directory / HISTORY_FILE)
     aside = directory / f".{database_name}.restored"
     shutil.copyfile(source / database_name, aside)
     reached("database restored aside")

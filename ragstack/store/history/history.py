@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import aliased
 
+from ragstack.config import HISTORY_FILE
 from ragstack.errors import NotInStoreError, StoreError, StoreLockedError, StoreVersionError
 from ragstack.records import Answer
 from ragstack.store.clock import now
@@ -31,10 +32,6 @@ from ragstack.store.history.rows import (
 )
 from ragstack.store.migrations import revision, script_directory, upgrade
 
-if TYPE_CHECKING:
-    pass
-
-HISTORY_FILE = "history.db"
 LOCK_FILE = "history.lock"
 HEAD = "0001"
 """The newest revision; a test holds it equal to the head of the migration scripts."""
