@@ -604,7 +604,7 @@ class RAGSystem:
         opened: AbstractContextManager[CopiedQuestion | ModelQuestion] = (
             self._copied_question(reader, abstain, *common)
             if llm is None
-            else self._model_question(llm, turns, dry_run, *common)
+            else self._model_question(llm, turns, dry_run, abstain, *common)
         )
         with opened as asked:
             return asked.preview() if dry_run else asked.answer(show)
@@ -649,6 +649,7 @@ class RAGSystem:
         llm: str | Generator,
         turns: Sequence[Turn],
         dry_run: bool,
+        abstain: bool,
         question: str,
         standalone: str,
         limits: PromptLimits,
@@ -683,6 +684,7 @@ class RAGSystem:
                     source=snapshot,
                     embedder=self.embedder,
                     retrieve=lambda: self._retrieve(snapshot, standalone, vector, retrieved, where),
+                    abstain=abstain,
                 )
         finally:
             if generator is not llm:

@@ -31,6 +31,7 @@ from ragstack.records import (
     Ledger,
     Turn,
 )
+from ragstack.retrieval.confidence import is_off_topic
 from ragstack.strategies.costs import reading_cost
 from ragstack.strategies.extractive import ExtractiveReader
 from ragstack.strategies.strategy import ContextStrategy, PreparedPrompt, ReadingTask
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
 class ModelQuestion:
     """One question to a language model, and everything that its answer depends on.
 
-    `standalone` is what is searched for, `vector` its embedding, `turns` the conversation before it.
+    `standalone` is what is searched for, `vector` its embedding, `turns` the conversation before it. With
+    `abstain` the model is not asked when nothing that was found has to do with the question.
     """
 
     question: str
@@ -58,17 +60,19 @@ class ModelQuestion:
     source: DocumentSource
     embedder: Embedder
     retrieve: Callable[[], Sequence[Hit]]
+    abstain: bool
 
     def answer(self, show: Callable[[str], None] | None = None) -> Answer:
         """The model's answer, checked; `show` is given its text as it comes.
 
-        Nothing is asked of the model when nothing was found. A failure is in `Answer.generation`; the
-        passages are there all the same. Raises BudgetError when the question alone does not fit.
+        The model is not asked when nothing that has to do with the question was found. A failure is in
+        `Answer.generation`; the passages are there all the same. Raises BudgetError when the question alone
+        does not fit.
         """
         frame, prompt, templated = self._fitted()
         if self.model.failure is not None:
             return self._failed(prompt, self.model.failure.message, self.model.failure.hint or "")
-        if not prompt.passages:
+        if not prompt.passages or (self.abstain and is_off_topic(self.standalone, prompt.hits)):
             return self._answered(prompt, text=prompt.problem or NOT_FOUND, found=False)
         written = answer_by_generation(
             self.generator,

@@ -122,6 +122,17 @@ def test_a_model_that_declines_is_no_answer(ask):
     assert result.stdout.startswith("The sources do not answer this question.")
 
 
+def test_a_question_on_another_topic_never_reaches_the_model_unless_it_must_not_abstain(run):
+    question = "who is Edson Nascimento?"
+    with served(answering("France [1].")) as server:
+        refused = run("ask", question, "--llm", f"{server.url}#tiny")
+        assert server.chats == []
+        run("ask", question, "--llm", f"{server.url}#tiny", "--no-abstain")
+        assert len(server.chats) == 1
+    assert refused.exit_code == 1
+    assert "Nothing in the documents seems to answer this." in refused.stderr
+
+
 def test_a_dry_run_prints_the_prompt_and_its_ledger_and_has_nothing_written(ask):
     with served(answering("Thirty [1].")) as server:
         result = ask(server, "--dry-run")

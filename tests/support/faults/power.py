@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,8 @@ SECTOR = 512
 CALLS = "openat,write,pwrite64,fsync,fdatasync,rename,unlink,ftruncate,mkdir,rmdir,sendfile,copy_file_range"
 
 _CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)(?:<([^>]*)>)?")
+_UNFINISHED = re.compile(r"^(\d+) .*?( <unfinished \.\.\.>)$")
+_RESUMED = re.compile(r"^(\d+) +<\.\.\. \w+ resumed>(.*)$")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _FD = re.compile(r"^(\d+)<([^>]*)>")
 
@@ -105,9 +107,21 @@ def _path(annotated: str) -> str:
     return path.removesuffix("(deleted)").rstrip()
 
 
+def _whole_calls(lines: Iterable[str]) -> Iterator[str]:
+    """One line a call, when it returned: strace breaks a call in two where another thread came between."""
+    begun: dict[str, str] = {}
+    for line in lines:
+        if broken := _UNFINISHED.match(line):
+            begun[broken[1]] = line[: broken.start(2)]
+        elif rest := _RESUMED.match(line):
+            yield begun.pop(rest[1], "") + rest[2]
+        else:
+            yield line
+
+
 def _events(log: Path, root: Path) -> Iterator[Event]:
     """What the log says of files below `root`, and what the child said to its parent."""
-    for line in log.read_text().splitlines():
+    for line in _whole_calls(log.read_text().splitlines()):
         found = _CALL.match(line)
         if found is None or int(found[3]) < 0:
             continue
@@ -314,5 +328,6 @@ def _allowed(said: list[str]) -> dict[str, list[str | None]]:
 def _check_survivor(store: Path, allowed: dict[str, list[str | None]]) -> None:
     """The store is whole; one that never got its name may be made anew, if nothing was acknowledged."""
     with library.open_or_create(store) as rag:
-        require(rag.verify().is_clean, "the store cannot be opened or made")
+        found = rag.verify()
+        require(found.is_clean, f"the store that was opened or made is not clean: {found.problems}")
     check(store, allowed)
