@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 TOP_K = 50
@@ -35,19 +36,39 @@ def split(text: str, model: str, size: int | None, overlap: int) -> list[tuple[i
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
     if size is None:
-        splitter = RecursiveCharacterTextSplitter(chunk_size=1_000, chunk_overlap=200, add_start_index=True)
+        splitter = RecursiveCharacterTextSplitter(chunk_size=1_000, chunk_overlap=200)
     else:
         from transformers import AutoTokenizer
 
         splitter = RecursiveCharacterTextSplitter.from_huggingface_tokenizer(
-            AutoTokenizer.from_pretrained(model), chunk_size=size, chunk_overlap=overlap, add_start_index=True
+            AutoTokenizer.from_pretrained(model), chunk_size=size, chunk_overlap=overlap
         )
-    made = splitter.create_documents([text])
-    return [(document.metadata["start_index"], document.page_content) for document in made]
+    return list(_located(text, splitter.split_text(text)))
+
+
+def _located(text: str, chunks: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Each chunk with its offset.
+
+    The splitter's own `add_start_index` subtracts an overlap in tokens from an offset in characters, and says
+    -1 where it does not find the chunk from there.
+    """
+    start = -1
+    for chunk in chunks:
+        start = text.index(chunk, start + 1)
+        yield start, chunk
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a question is searched for, which is timed, and what of that a prompt would hold, if not all."""
+
+    search: Ranker
+    pack: Ranker | None = None
 
 
 def main(
-    ingest: Callable[[Path, Path, str, int | None, int], int], opened: Callable[[Path, str], Ranker]
+    ingest: Callable[[Path, Path, str, int | None, int], int],
+    opened: Callable[[Path, str], Ranker | Asked],
 ) -> None:
     """`ingest FOLDER STORE` or `ask STORE QUESTIONS`; one JSON document on stdout."""
     parser = argparse.ArgumentParser()
@@ -64,16 +85,18 @@ def main(
         )
         json.dump({"chunks": chunks}, sys.stdout)
         return
-    rank = opened(arguments.source, arguments.model)
-    json.dump(asked(rank, json.loads(arguments.target.read_text(encoding="utf-8"))), sys.stdout)
+    found = opened(arguments.source, arguments.model)
+    asked_of = found if isinstance(found, Asked) else Asked(found)
+    json.dump(asked(asked_of, json.loads(arguments.target.read_text(encoding="utf-8"))), sys.stdout)
 
 
-def asked(rank: Ranker, questions: Sequence[str]) -> dict[str, list[object]]:
+def asked(system: Asked, questions: Sequence[str]) -> dict[str, list[object]]:
     """Ranked spans and seconds of every question."""
     spans: list[object] = []
     seconds: list[object] = []
     for question in questions:
         begun = time.perf_counter()
-        spans.append(rank(question))
+        found = system.search(question)
         seconds.append(time.perf_counter() - begun)
+        spans.append(system.pack(question) if system.pack else found)
     return {"spans": spans, "seconds": seconds}
