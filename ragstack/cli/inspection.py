@@ -14,7 +14,7 @@ from ragstack.cli.jsonable import jsonable
 from ragstack.cli.options import examples, json_option, read_settings, setting_options, wants_json
 from ragstack.cli.path import show_settings
 from ragstack.cli.places import document_name, place, root_name
-from ragstack.cli.quantities import size
+from ragstack.cli.quantities import counted, size
 from ragstack.cli.session import open_system
 from ragstack.cli.trace import query
 from ragstack.records import Filter
@@ -200,7 +200,10 @@ def _index_rows(found: Overview) -> list[tuple[str, str]]:
         ("chunker", f"{chunker.size:,} tokens, {chunker.overlap:,} shared by neighbours"),
         (
             "index",
-            f"{found.indexed:,} vectors in {len(found.segments):,} segments, {found.tail:,} in the tail",
+            (
+                f"{counted(found.indexed, 'vector')} in {counted(len(found.segments), 'segment')},"
+                f" {found.tail:,} in the tail"
+            ),
         ),
         *(("approximate", _approximate(each)) for each in found.segments if each.details),
     ]

@@ -196,13 +196,25 @@ def test_a_flat_segment_an_inverted_one_and_the_tail_are_searched_together(
     monkeypatch.setattr(segments, "PUBLISH_AT", 1)
     _fill(filled)
     filled.publish()
-    filled.put("flat.txt", "\n".join(f"flat {line}" for line in range(20)))
+    filled.put("flat.txt", "\n".join(f"flat {line}" for line in range(19)))
     filled.publish()
     filled.put("tail.txt", "\n".join(f"tail {line}" for line in range(5)))
     assert [row.kind for row in _rows(filled)] == ["ivf-sq8", "flat"]
     assert _recall(filled) >= 0.97
     everything = {chunk_id for chunk_id, _ in _found(filled, QUERY, EVERYTHING)}
     assert {chunk_id for chunk_id, _ in _exact(filled, QUERY, EVERYTHING)} >= everything
+
+
+def test_beside_a_large_segment_a_smaller_one_is_an_inverted_file_too(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "PUBLISH_AT", 1)
+    _fill(filled)
+    filled.publish()
+    filled.put("smaller.txt", "\n".join(f"smaller {line}" for line in range(20)))
+    filled.publish()
+    assert [(row.kind, row.vectors) for row in _rows(filled)] == [("ivf-sq8", 480), ("ivf-sq8", 20)]
+    assert _recall(filled) >= 0.97
 
 
 def test_one_more_document_leaves_a_large_segment_alone(

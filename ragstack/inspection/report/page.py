@@ -121,7 +121,7 @@ def _entries(
 
 def _facts(found: Overview) -> list[tuple[str, str]]:
     embedder, chunker = found.embedder, found.chunker
-    index = f"{found.indexed:,} vectors in {len(found.segments):,} segments, {found.tail:,} not yet in one"
+    index = f"{found.indexed:,} vectors in segments ({len(found.segments):,}), {found.tail:,} not yet in one"
     facts = [
         ("Documents", f"{found.documents:,}"),
         ("Chunks", f"{found.chunks:,} of {found.tokens:,} tokens"),
