@@ -112,6 +112,7 @@ class Settings:
     memory: Setting[str | None]
     latency: Setting[str | None]
     top_k: Setting[int | None]
+    reranker: Setting[str | None]
     offline: Setting[bool]
     max_file_mib: Setting[int]
     max_pages: Setting[int]
@@ -223,6 +224,11 @@ SPECIFICATIONS: Mapping[str, Specification] = {
     "memory": Specification(str, "Memory that the reader may take, as in 8GB."),
     "latency": Specification(str, "Longest wait for the first token, as in 5s."),
     "top_k": Specification(int, "How many chunks to consider.", minimum=1),
+    "reranker": Specification(
+        str,
+        "CrossEncoder that decides on the order of the best hits, by name or directory.",
+        user_only=True,
+    ),
     "offline": Specification(bool, "Never use the network.", user_only=True),
     # What a file may cost is for the user to say, not for a project that may be the one to attack.
     "max_file_mib": Specification(
@@ -406,6 +412,7 @@ def _with_defaults(layer: _Layer) -> _Layer:
     default("memory", None, "what is free when it is asked")
     default("latency", None, "no limit")
     default("top_k", None, "the packer decides")
+    default("reranker", None, "the order is that of meaning and words together")
     default("offline", False, "models may be downloaded, which is announced")
     default("max_file_mib", DEFAULT_MAX_FILE_MIB, "a hundred books of text")
     default("max_pages", DEFAULT_MAX_PAGES, "more than the longest books have")

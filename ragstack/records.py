@@ -371,6 +371,7 @@ class Hit:
     `score` is the fused score (higher is better, comparable within one query only) and the sum of `shares`;
     `dense_score` is the cosine of question and chunk; `lexical_score` is BM25 (higher is better) as retrieval
     computes it. A rank is None when that search did not return the chunk; the scores are known all the same.
+    A reranker changes the order and hands the fused scores out anew: `score` is then not the sum of `shares`.
     `matched` are the terms of the question that the chunk holds. `score_rank` is its place by score alone:
     a hit stands further down when better ones have given most of its text.
     """
@@ -416,6 +417,19 @@ class ChunkSearch(Protocol):
 
     def chunks(self, chunk_ids: Iterable[int]) -> dict[int, StoredChunk]:
         """The chunks of these ids; ids that are gone are left out."""
+        ...
+
+
+class Reranker(Protocol):
+    """A model that reads a question and a passage together."""
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        """How well each text answers the question, higher is better."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What the last question took, in memory and time, in words for the user."""
         ...
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ragstack.ingestion.observer import IngestObserver
     from ragstack.loading.limits import Limits
     from ragstack.loading.selection import Selection
-    from ragstack.records import FloatArray
+    from ragstack.records import FloatArray, Reranker
     from ragstack.store.catalog import SourceInfo
     from ragstack.store.generations import IndexGeneration
     from ragstack.store.history.history import History
@@ -93,15 +93,17 @@ class RAGSystem:
         create: bool = True,
         announce: Callable[[str], None] | None = None,
         embedder: Embedder | None = None,
+        reranker: str | Reranker | None = None,
         soon_to_ask: bool = False,
     ) -> Self:
         """Open the store in the directory `path`, or (`create`) begin a new one there with the first change.
 
         `model`, `chunk_size` and `overlap` (tokens) are fixed by the first document of a store; later they
         may be left out, and others are refused with EmbedderMismatchError. `announce` is told, in one line
-        each, of downloads and of anything that was healed. An `embedder` takes the place of `model`. With
-        `soon_to_ask` the embedder is loaded while the store is opened. Raises StoreNotFoundError when there
-        is no store and `create` is false.
+        each, of downloads and of anything that was healed. An `embedder` takes the place of `model`. A
+        `reranker` (a sentence-transformers CrossEncoder, by name or folder) decides on the order of the best
+        hits. With `soon_to_ask` the embedder is loaded while the store is opened. Raises StoreNotFoundError
+        when there is no store and `create` is false.
         """
         system = cls.__new__(cls)
         system._set_up(
@@ -112,6 +114,7 @@ class RAGSystem:
             offline=offline,
             announce=announce,
             embedder=embedder,
+            reranker=reranker,
         )
         system._may_create = create
         if soon_to_ask:
@@ -156,6 +159,7 @@ class RAGSystem:
         offline: bool = False,
         announce: Callable[[str], None] | None = None,
         embedder: Embedder | None = None,
+        reranker: str | Reranker | None = None,
     ) -> None:
         self.path = path
         self._model = model
@@ -164,6 +168,7 @@ class RAGSystem:
         self._offline = offline
         self._announce = announce or _ignore
         self._given_embedder = embedder
+        self._wanted_reranker = reranker
         self._temporary = False
         self._may_create = False
         self._ahead: EmbedderAhead | None = None
@@ -229,6 +234,15 @@ class RAGSystem:
         name = self._model or (generation.fingerprint.name if generation else None)
         loaded = self._ahead.embedder(name) if self._ahead is not None and name is not None else None
         return loaded or open_embedder(name, offline=self._offline, announce=self._announce)
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        """The model that decides on the order of the best hits, if one was asked for."""
+        if not isinstance(self._wanted_reranker, str):
+            return self._wanted_reranker
+        from ragstack.embedding.cross_encoder import CrossEncoderReranker
+
+        return CrossEncoderReranker(self._wanted_reranker, offline=self._offline, announce=self._announce)
 
     @cached_property
     def _probe(self) -> FloatArray:
@@ -550,7 +564,7 @@ class RAGSystem:
 
         if vector is None:
             return []
-        return retrieve(snapshot, question, vector, limit=limit, where=where)
+        return retrieve(snapshot, question, vector, limit=limit, where=where, reranker=self.reranker)
 
     def ask(
         self,
@@ -607,7 +621,11 @@ class RAGSystem:
             else self._model_question(llm, turns, dry_run, abstain, *common)
         )
         with opened as asked:
-            return asked.preview() if dry_run else asked.answer(show)
+            answer = asked.preview() if dry_run else asked.answer(show)
+        if self.reranker is None or not answer.hits:
+            return answer
+        noted = replace(answer.ledger, notes=(*answer.ledger.notes, self.reranker.note))
+        return replace(answer, ledger=noted)
 
     @contextmanager
     def _copied_question(

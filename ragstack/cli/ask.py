@@ -32,7 +32,7 @@ from ragstack.strategies.strategy import StrategyName
     )
 )
 @click.argument("question", nargs=-1, metavar="QUESTION|-")
-@setting_options("llm", "top_k", "window", "budget", "reserve", "reader", "memory", "latency")
+@setting_options("llm", "top_k", "reranker", "window", "budget", "reserve", "reader", "memory", "latency")
 @click.option("-c", "--continue", "continued", is_flag=True, help="Go on with the last conversation.")
 @click.option("--dry-run", is_flag=True, help="Print the prompt and its ledger; nothing is answered.")
 @click.option("--stats", is_flag=True, help="Say on stderr how fast the language model was, and predicted.")

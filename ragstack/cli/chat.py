@@ -43,7 +43,7 @@ _HELP = """/sources      the sources of the last answer
         'ragstack chat --continue --filter "minutes/**"',
     )
 )
-@setting_options("llm", "top_k", "window", "budget", "reserve", "memory", "latency")
+@setting_options("llm", "top_k", "reranker", "window", "budget", "reserve", "memory", "latency")
 @click.option("-c", "--continue", "continued", is_flag=True, help="Go on with the last conversation.")
 @click.option("--stats", is_flag=True, help="Say on stderr how fast the language model was, and predicted.")
 @click.option("--no-log", is_flag=True, help="Write nothing into the history.")

@@ -5,6 +5,8 @@ Only what retrieval has recorded in the hit is told; nothing is computed anew.
 
 from __future__ import annotations
 
+import math
+
 from ragstack.cli.tables import wrapped_columns
 from ragstack.records import Hit
 
@@ -41,6 +43,8 @@ def _movement(place: int, hit: Hit) -> str:
     """What brought the hit to its place, against what meaning alone would have said."""
     if hit.score_rank is not None and hit.score_rank < place:
         return f"rank {hit.score_rank} by score, held back: better hits give most of its text"
+    if hit.shares is not None and not math.isclose(hit.score, hit.shares.total):
+        return f"placed by the reranker; by its own evidence {hit.shares.total:.4f}"
     reasons = []
     if hit.dense_rank is None or hit.dense_rank > place:
         reasons.append("raised by its words")

@@ -26,7 +26,7 @@ DEFAULT_HITS = 5
     )
 )
 @click.argument("query", nargs=-1, required=True, metavar="QUERY")
-@setting_options("top_k")
+@setting_options("top_k", "reranker")
 @filter_option
 @click.option("--explain", is_flag=True, help="Say of each hit which evidence brought it to its place.")
 @json_option

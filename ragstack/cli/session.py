@@ -31,5 +31,6 @@ def open_system(
         create=create,
         announce=announce,
         soon_to_ask=soon_to_ask,
+        reranker=settings.reranker.value,
         **settings.store_demands(),
     )

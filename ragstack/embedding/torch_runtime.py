@@ -1,8 +1,8 @@
 """Runs a model with sentence-transformers and torch, on a GPU when there is one.
 
-The only module that imports them, and only when a model is opened: importing takes seconds. The model is
-given token ids, not text, so that it reads exactly the tokens that were counted, whatever version of
-transformers is installed. Checking what comes out is not its concern.
+Imports them only when a model is opened: importing takes seconds. The model is given token ids, not text, so
+that it reads exactly the tokens that were counted, whatever version of transformers is installed. Checking
+what comes out is not its concern.
 """
 
 from __future__ import annotations

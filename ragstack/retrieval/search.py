@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ragstack.errors import UsageError
-from ragstack.records import Candidate, ChunkSearch, Filter, Hit, ScoreShares
+from ragstack.records import Candidate, ChunkSearch, Filter, Hit, Reranker, ScoreShares
 from ragstack.retrieval.diversity import diversified
 from ragstack.retrieval.fusion import fuse
 from ragstack.retrieval.lexical import NO_EVIDENCE, lexical_evidence
 from ragstack.retrieval.occurrences import find_occurrences
+from ragstack.retrieval.reranking import reranked
 
 if TYPE_CHECKING:
     from ragstack.records import FloatArray
@@ -28,19 +29,21 @@ def retrieve(
     *,
     limit: int,
     where: Filter = _EVERYTHING,
+    reranker: Reranker | None = None,
 ) -> list[Hit]:
     """The `limit` best chunks for `question` among those that `where` lets through, best first.
 
     Best by score, except that a chunk most of whose text better ones have given stands further down. The
     first hits are the same whatever the limit, up to `MIN_CANDIDATES`. `vector`, of shape (dimension,), is
-    the embedded question. Raises UsageError for a limit below 1.
+    the embedded question. A `reranker` decides on the order of the best. Raises UsageError for a limit below
+    1.
     """
     if limit < 1:
         raise UsageError(f"the number of hits must be at least 1, not {limit}", hint="raise `--top-k`")
     depth = max(limit, MIN_CANDIDATES)
     dense = search.dense_candidates(vector, depth, where)
     lexical = search.lexical_candidates(question, depth, where)
-    return _weighed(search, question, vector, dense, lexical)[:limit]
+    return _weighed(search, question, vector, dense, lexical, reranker)[:limit]
 
 
 def _weighed(
@@ -49,6 +52,7 @@ def _weighed(
     vector: FloatArray,
     dense: Sequence[Candidate],
     lexical: Sequence[Candidate],
+    reranker: Reranker | None,
 ) -> list[Hit]:
     """All candidates as hits in their final order; what one search did not return is computed for it."""
     dense_by_id = {candidate.chunk_id: candidate for candidate in dense}
@@ -60,8 +64,10 @@ def _weighed(
     evidence = lexical_evidence(counts, find_occurrences(list(counts.holding), chunks))
     shares = fuse(cosines, evidence)
     ranking = _by_score(shares)
-    score_ranks = {chunk_id: rank for rank, chunk_id in enumerate(ranking, start=1)}
     scores = {chunk_id: shares[chunk_id].total for chunk_id in ranking}
+    if reranker is not None:
+        ranking, scores = reranked(reranker, question, ranking, scores, chunks)
+    score_ranks = {chunk_id: rank for rank, chunk_id in enumerate(ranking, start=1)}
     return [
         Hit(
             chunk=chunks[chunk_id],

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+from tiny_models import save_tiny_cross_encoder
+
 from ragstack.cli.evidence import evidence_lines
+from ragstack.embedding.cross_encoder import CrossEncoderReranker
 from ragstack.records import Hit, ScoreShares, StoredChunk
 
 
@@ -45,3 +48,28 @@ def test_what_moved_a_hit_is_said(monkeypatch):
     assert "held back: better hits give most of its text" in movement(4, 2, 2)
     assert "moved up past repetitions" in movement(2, 2, 3)
     assert "passed by others" in movement(5, 2, 5)
+
+
+def test_a_cross_encoder_decides_on_the_order_when_it_is_named(run, tmp_path, monkeypatch):
+    save_tiny_cross_encoder(tmp_path / "cross")
+    named = run("search", "leave", "--json", "--reranker", str(tmp_path / "cross"))
+    assert named.exit_code == 0, named.output
+    texts = [hit["chunk"]["text"] for hit in json.loads(named.stdout)["hits"]]
+    marks = CrossEncoderReranker(str(tmp_path / "cross")).scores("leave", texts)
+    assert marks == sorted(marks, reverse=True)
+    monkeypatch.setenv("RAGSTACK_RERANKER", str(tmp_path / "cross"))
+    assert run("search", "leave", "--json").stdout == named.stdout
+
+
+def test_what_the_reranker_moved_is_said(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    chunk = StoredChunk(1, 1, 0, 0, 4, "text", 1, (), "a.md", None, "text/plain", "0")
+    hit = Hit(chunk, 0.6, 7, 0.5, 1, 2.0, ScoreShares(0.2, 0.1, 0.1, 0.0), ("pump",), 1)
+    assert "placed by the reranker; by its own evidence 0.4000" in evidence_lines(1, hit)[-1]
+
+
+def test_a_reranker_that_is_not_there_is_an_error_in_one_line(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = run("search", "leave", "--reranker", str(tmp_path / "empty"))
+    assert result.exit_code == 1
+    assert "holds no cross-encoder" in result.stderr

@@ -39,6 +39,25 @@ def save_tiny_roberta(folder: Path) -> None:
     _save(folder, RobertaModel, config, _byte_level(), ("<pad>", "<unk>", "<s>", "</s>"), pooling="cls")
 
 
+def save_tiny_cross_encoder(folder: Path, *, labels: int = 1) -> None:
+    """A random BERT that reads pairs of texts and gives `labels` scores."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+    from ragstack.embedding.quiet import quiet_libraries
+
+    tokenizer = _wordpiece()
+    config = BertConfig(
+        **_SIZES, max_position_embeddings=64, vocab_size=tokenizer.get_vocab_size(), num_labels=labels
+    )
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    torch.manual_seed(7)
+    with quiet_libraries():
+        fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **names)
+        fast.save_pretrained(folder)
+        BertForSequenceClassification(config).save_pretrained(folder)
+
+
 _SIZES = {
     "hidden_size": 16,
     "num_hidden_layers": 2,
