@@ -53,7 +53,9 @@ def _run(connection: Connection) -> None:
         reached("migrations run")
         connection.exec_driver_sql("COMMIT")
     except BaseException:
-        if connection.connection.dbapi_connection.in_transaction:  # SQLite ends it itself when the disk is full
+        if (
+            connection.connection.dbapi_connection.in_transaction
+        ):  # SQLite ends it itself when the disk is full
             connection.exec_driver_sql("ROLLBACK")
         raise
     reached("migrations committed")

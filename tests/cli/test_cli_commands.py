@@ -379,7 +379,8 @@ def test_reading_changes_nothing_in_the_store(run, library):
         }
 
     before = content()
-    for arguments in (["ask", "--no-log", "how long is leave?"], ["search", "leave"], ["inspect"], ["sources"]):
+    reading = (["ask", "--no-log", "how long is leave?"], ["search", "leave"], ["inspect"], ["sources"])
+    for arguments in reading:
         assert run(*arguments).exit_code == 0
     assert content() == before
     assert before

@@ -22,7 +22,7 @@ from ragstack.inspection.report.page import write_report
 DOCUMENTS = Path(__file__).resolve().parents[2] / "data" / "documents"
 HOSTILE = (
     "# <script>window.stolen = 1</script>\n\n"
-    "</script><img src=x onerror=\"window.stolen = 1\"> \x1b[31mred\x1b[0m \u202eright to left "
+    '</script><img src=x onerror="window.stolen = 1"> \x1b[31mred\x1b[0m \u202eright to left '
     "&lt;b&gt; \U0001f600\U0001f600 zanzibar\n\n" + "A plain sentence about nothing at all. " * 120
 )
 
