@@ -172,6 +172,7 @@ def _overview(found: Overview, stale: Sequence[DocumentInfo]) -> list[str]:
         ("store", str(found.path)),
         ("documents", f"{found.documents:,}" + (f" ({kinds})" if kinds else "")),
         ("chunks", f"{found.chunks:,} of {found.tokens:,} tokens, from {found.characters:,} characters"),
+        *_duplicate_rows(found),
         *_index_rows(found),
         ("on disk", _disk(found)),
         *_run_rows(found),
@@ -185,6 +186,15 @@ def _overview(found: Overview, stale: Sequence[DocumentInfo]) -> list[str]:
         lines += ["", console.heading("Stale: answered from as last read, until an ingest reads them again")]
         lines += tables.columns([(document_name(each), each.stale_reason or "") for each in stale])
     return lines
+
+
+def _duplicate_rows(found: Overview) -> list[tuple[str, str]]:
+    twice = found.characters - found.distinct_characters
+    if not twice and not found.repeated_chunks:
+        return []
+    chunks = counted(found.repeated_chunks, "chunk")
+    whole = f", {twice:,} characters in documents that are there twice" if twice else ""
+    return [("duplicates", f"{chunks} with the same text as an earlier one{whole}")]
 
 
 def _index_rows(found: Overview) -> list[tuple[str, str]]:
@@ -202,11 +212,17 @@ def _index_rows(found: Overview) -> list[tuple[str, str]]:
             "index",
             (
                 f"{counted(found.indexed, 'vector')} in {counted(len(found.segments), 'segment')},"
-                f" {found.tail:,} in the tail"
+                f" {found.tail:,} in the tail{_since(found)}"
             ),
         ),
         *(("approximate", _approximate(each)) for each in found.segments if each.details),
     ]
+
+
+def _since(found: Overview) -> str:
+    """When the newest segment was published."""
+    latest = max((segment.created_at for segment in found.segments), default="")
+    return f"; published {latest}" if latest else ""
 
 
 def _approximate(segment: SegmentInfo) -> str:

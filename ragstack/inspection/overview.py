@@ -20,13 +20,19 @@ _EVERYTHING = Filter()
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What is in a store. `indexed` and `tail` are vectors in published segments and not yet in one."""
+    """What is in a store. `indexed` and `tail` are vectors in published segments and not yet in one.
+
+    `distinct_characters` counts texts that several documents share once, `repeated_chunks` the chunks that
+    are the same as an earlier one.
+    """
 
     path: Path
     documents: int
     chunks: int
     tokens: int
     characters: int
+    distinct_characters: int
+    repeated_chunks: int
     media_types: Mapping[str, int]
     sources: tuple[SourceInfo, ...]
     failures: tuple[FailureInfo, ...]
@@ -75,6 +81,8 @@ def overview(system: RAGSystem) -> Overview:
             chunks=sum(info.chunks for info in documents),
             tokens=sum(info.tokens for info in documents),
             characters=sum(info.characters for info in documents),
+            distinct_characters=sum({info.text_hash: info.characters for info in documents}.values()),
+            repeated_chunks=snapshot.repeated() if generation else 0,
             media_types=dict(sorted(media_types.items())),
             sources=tuple(snapshot.sources()),
             failures=tuple(snapshot.failures()),

@@ -259,6 +259,14 @@ def unpublished(connection: Connection, generation_id: int) -> int:
     return int(connection.execute(waiting).scalar_one())
 
 
+def repeated(connection: Connection, generation_id: int) -> int:
+    """Number of chunks of a generation whose embedded input an earlier chunk has, too."""
+    counted = select(func.count() - func.count(ChunkRow.input_hash.distinct())).where(
+        ChunkRow.generation_id == generation_id
+    )
+    return int(connection.execute(counted).scalar_one())
+
+
 def last_run(connection: Connection) -> RunInfo | None:
     """The last ingest that changed something, if there was one."""
     row = connection.execute(

@@ -145,6 +145,10 @@ class ReadSession(ChunkSearch, DocumentSource, Protocol):
         """Number of chunks that no published part of the vector index covers yet."""
         ...
 
+    def repeated(self) -> int:
+        """Number of chunks whose embedded input an earlier chunk has, too; they were embedded once."""
+        ...
+
     def last_run(self) -> RunInfo | None:
         """The last ingest that changed something, if there was one."""
         ...

@@ -356,6 +356,10 @@ class Snapshot:
         """Number of chunks that no segment covers yet."""
         return catalog.unpublished(self.connection, self._generation_id)
 
+    def repeated(self) -> int:
+        """Number of chunks whose embedded input an earlier chunk has, too."""
+        return catalog.repeated(self.connection, self._generation_id)
+
     def last_run(self) -> RunInfo | None:
         """The last ingest that changed something, if there was one."""
         return catalog.last_run(self.connection)

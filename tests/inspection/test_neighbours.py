@@ -60,3 +60,14 @@ def test_the_same_words_are_duplicates_wherever_lines_break(system):
 
 def test_a_chunk_that_is_gone_has_no_neighbours(system):
     assert neighbourhood(system, 10**6).nearest == ()
+
+
+def test_the_overview_counts_text_that_stands_twice_once(system):
+    from ragstack.inspection.overview import overview
+
+    before = overview(system)
+    assert (before.characters, before.repeated_chunks) == (before.distinct_characters, 0)
+    system.add_document(_text("south"), name="again.md", title="south.md")
+    after = overview(system)
+    assert after.distinct_characters == before.distinct_characters
+    assert after.characters == before.characters + len(_text("south"))

@@ -320,6 +320,10 @@ class Reading:
     def unpublished(self) -> int:
         return len(self._passing(Filter()))
 
+    def repeated(self) -> int:
+        inputs = [held.chunk.embedding_text for held in self._passing(Filter()).values()]
+        return len(inputs) - len(set(inputs))
+
     def last_run(self) -> RunInfo | None:
         return self.state.runs[-1] if self.state.runs else None
 
