@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from sqlalchemy import text
@@ -293,8 +294,8 @@ def _sync_tree(folder: Path) -> None:
 def new_backup_directory(directory: Path, prefix: str = "") -> Path:
     """Where a repair or a migration of the store in `directory` puts its backup."""
     name = prefix + now().replace(":", "").replace("+0000", "Z")
-    taken = sum(1 for _ in (directory / BACKUPS).glob(f"{name}*"))
-    return directory / BACKUPS / (f"{name}-{taken + 1}" if taken else name)
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(path for each in names if not (path := directory / BACKUPS / each).exists())
 
 
 def back_up_for_migration(database: Path, directory: Path, revision: str | None) -> Path:

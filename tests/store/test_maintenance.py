@@ -123,3 +123,17 @@ def test_a_restore_never_overwrites_a_store(filled: Filled, tmp_path: Path) -> N
         maintenance.restore(tmp_path / "saved", DATABASE_FILE, filled.store.directory)
     with pytest.raises(UsageError, match="holds no"):
         maintenance.restore(tmp_path, DATABASE_FILE, tmp_path / "new")
+
+
+def test_backups_of_one_second_never_share_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "now", lambda: "2026-01-02T03:04:05+00:00")
+    made = []
+    for _ in range(3):
+        made.append(maintenance.new_backup_directory(tmp_path))
+        made[-1].mkdir(parents=True)
+    assert len(set(made)) == 3
+    made[0].rmdir()
+    assert not maintenance.new_backup_directory(tmp_path).exists()
+    made[0].mkdir()
+    made[1].rmdir()
+    assert not maintenance.new_backup_directory(tmp_path).exists()
