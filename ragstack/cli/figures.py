@@ -39,10 +39,8 @@ DEFAULT_MODEL = "llama-3.1-8b"
 @click.option(
     "--questions",
     type=click.IntRange(min=1),
-    default=6,
-    show_default=True,
     metavar="N",
-    help="Ask so many of the data set's questions, evenly drawn.",
+    help="Ask so many of the data set's questions, evenly drawn, rather than a few.",
 )
 @click.option("--document", "document_id", type=click.IntRange(min=1), metavar="ID", help="Draw its windows.")
 @click.option("--only", multiple=True, metavar="NAME", help="Draw only this figure; may be repeated.")
@@ -54,7 +52,7 @@ def figures(
     out: Path,
     question: str | None,
     dataset: Path | None,
-    questions: int,
+    questions: int | None,
     document_id: int | None,
     only: tuple[str, ...],
     theme: str,
@@ -64,13 +62,17 @@ def figures(
     Memory and attention are computed for the model of --reader and measured on this machine; the rest comes
     from the store. A figure whose input is missing is left out, with the reason.
     """
-    from ragstack.inspection.figures.gather import gather
+    from ragstack.inspection.figures.gather import QUESTIONS, gather
     from ragstack.inspection.figures.sheet import write_figures
     from ragstack.inspection.figures.theme import THEMES
 
     settings = read_settings()
     wanted = replace(
-        _wanted(settings), question=question, dataset=dataset, questions=questions, document_id=document_id
+        _wanted(settings),
+        question=question,
+        dataset=dataset,
+        questions=questions or QUESTIONS,
+        document_id=document_id,
     )
     with open_system(settings) as system:
         made, missing = gather(

@@ -34,7 +34,7 @@ _COLUMNS = (
     Column("series", Origin.CHOSEN),
     Column("origin", Origin.CHOSEN),
     Column("tokens", Origin.CHOSEN, "tokens"),
-    Column("bytes", Origin.COMPUTED, "bytes"),
+    Column("bytes", Origin.BY_ROW, "bytes"),
 )
 
 

@@ -28,6 +28,7 @@ class Origin(StrEnum):
     COMPUTED = "computed"
     STORED = "stored"
     CHOSEN = "chosen"
+    BY_ROW = "as the row's own origin says"
 
 
 @dataclass(frozen=True, slots=True)
