@@ -22,7 +22,7 @@ def _splitter(model: str, size: int | None, overlap: int):
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     count = lambda text: tokenizer.encode(text, add_special_tokens=False)  # noqa: E731
-    return SentenceSplitter(chunk_size=size, chunk_overlap=overlap, tokenizer=count, include_metadata=False)
+    return SentenceSplitter(chunk_size=size, chunk_overlap=overlap, tokenizer=count)
 
 
 def ingest(folder: Path, store: Path, model: str, size: int | None, overlap: int) -> int:
