@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from ragstack.context.deployment import AttentionKernel, Device, Engine, Regime,
 from ragstack.context.gpus import PUBLISHED_GPUS, published_gpu, require_gpu
 from ragstack.context.latency import CalibratedPrefill, parse_seconds
 from ragstack.context.reader_plans import KEY_VARIABLE, plan_reader
+from ragstack.context.timing import time_prompts
 from ragstack.errors import ArchitectureError, UsageError
 
 GB = 10**9
@@ -274,12 +276,28 @@ def test_a_server_is_timed_by_two_prompts_when_that_is_asked_for():
 def test_timed_prompts_fit_the_window_however_many_tokens_a_word_is():
     def complete(body):
         tokens = 5 * len(body["prompt"].split())
+        time.sleep(tokens / 10_000)
         return {"usage": {"prompt_tokens": tokens}} if tokens <= 10_000 else 400
 
     with serving(vllm(**{"v1/completions": complete})) as (url, asked):
         plan_reader(url, measure=True)
     lengths = [5 * len(body["prompt"].split()) for path, body, _ in asked if path == "/v1/completions"]
     assert lengths[1:] == [pytest.approx(512, rel=0.02), pytest.approx(2_048, rel=0.02)]
+
+
+def test_a_short_prompt_that_was_held_up_is_timed_again():
+    sent = []
+
+    def complete(body):
+        tokens = len(body["prompt"].split())
+        sent.append(tokens)
+        time.sleep(0.5 if len(sent) == 2 else tokens / 10_000)
+        return {"usage": {"prompt_tokens": tokens}}
+
+    with serving(vllm(**{"v1/completions": complete})) as (url, _):
+        short, long = time_prompts(url, "in-house", window=20_000)
+    assert sent[1:] == [512, 2_048, 512, 2_048]
+    assert short.seconds < long.seconds
 
 
 def test_a_server_that_completes_nothing_cannot_be_timed():

@@ -178,7 +178,7 @@ def vllm(**replies: Any) -> dict[str, Any]:
 
 
 def completion(body: dict[str, Any]) -> dict[str, Any]:
-    """One token after a prompt of so many words, 20 microseconds for each."""
+    """One token after a prompt of so many words, 100 microseconds for each."""
     words = len(body["prompt"].split())
-    time.sleep(words * 2e-5)
+    time.sleep(words * 1e-4)
     return {"choices": [{"text": " a"}], "usage": {"prompt_tokens": words, "completion_tokens": 1}}
