@@ -62,7 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", type=Path, help="folder with spans of evidence")
     parser.add_argument("--only", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="these systems")
     parser.add_argument("--limit", type=int, help="ask only the first questions")
-    parser.add_argument("--documents", type=int, help="take only the first documents and their questions")
+    parser.add_argument(
+        "--documents", type=int, help="take only so many documents, those that are asked about first"
+    )
     parser.add_argument("--chunkings", nargs="+", choices=["default", "same"], default=["default", "same"])
     parser.add_argument("--environment", type=Path, default=ENVIRONMENT, help="where the peers are installed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
@@ -98,7 +100,9 @@ class _Corpus:
 
     def __init__(self, dataset: Dataset, folder: Path, documents: int | None) -> None:
         source = dataset.folder / "documents"
-        paths = sorted(path for path in source.rglob("*") if path.is_file())[:documents]
+        asked = {source / span.document for question in dataset.answerable for span in question.evidence}
+        files = (path for path in source.rglob("*") if path.is_file())
+        paths = sorted(files, key=lambda path: (path not in asked, path))[:documents]
         self.folder = folder / "documents"
         self.texts: dict[str, str] = {}
         for path in paths:
