@@ -91,9 +91,11 @@ def _open_cached(embedder: SentenceTransformerEmbedder, path: Path, announce: An
 
 def _runtime_of(cached: CachedModel) -> Runtime:
     try:
-        return OpenVinoRuntime(import_compiled(cached.data, cached.precision), keep=cached.data)
+        compiled = import_compiled(cached.data, cached.precision)
     except RuntimeError as error:
         raise ModelDamagedError("OpenVINO does not read it") from error
+    in_streams = partial(import_compiled, cached.data, cached.precision, streams=True)
+    return OpenVinoRuntime(compiled, in_streams=in_streams, keep=cached.data)
 
 
 def _compile_and_keep(embedder: SentenceTransformerEmbedder, path: Path, announce: Announce) -> Runtime:

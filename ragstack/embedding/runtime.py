@@ -6,7 +6,7 @@ compiled, `torch_runtime` through sentence-transformers; `compiled` chooses.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -61,4 +61,8 @@ class Runtime(Protocol):
 
     def run(self, batch: TokenBatch) -> FloatArray:
         """The output of the model's last module, shape (texts, output dimension), checked by the caller."""
+        ...
+
+    def run_each(self, batches: Iterable[TokenBatch]) -> Iterator[FloatArray]:
+        """What `run` gives for each of many batches, in their order; several may be at work at once."""
         ...

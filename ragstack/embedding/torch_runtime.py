@@ -8,7 +8,7 @@ what comes out is not its concern.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ragstack.embedding.description import ModelDescription
@@ -80,6 +80,10 @@ class TorchRuntime:
             raise EmbeddingError(f"the embedding model failed: {_first_line(error)}") from error
         vectors: FloatArray = output.float().cpu().numpy()
         return vectors
+
+    def run_each(self, batches: Iterable[TokenBatch]) -> Iterator[FloatArray]:
+        """What `run` gives for each of many batches, one after the other."""
+        return map(self.run, batches)
 
 
 def _open(description: ModelDescription, device: str | None) -> Any:

@@ -16,6 +16,7 @@ from ragstack.embedding.fingerprint import PROBE_COSINE, lowest_cosine
 from ragstack.embedding.model_cache import HEADER_BYTES, read_cached, write_cached
 from ragstack.embedding.models import locate_model
 from ragstack.embedding.openvino_runtime import OpenVinoRuntime
+from ragstack.embedding.runtime import TokenBatch, pad
 from ragstack.embedding.sentence import SentenceTransformerEmbedder
 from ragstack.embedding.torch_runtime import TorchRuntime
 from ragstack.errors import EmbeddingError
@@ -95,6 +96,68 @@ def test_threads_share_a_compiled_model(tiny_folder):
 
     assert len(found) == 4
     assert all(np.array_equal(vectors, expected) for vectors in found)
+
+
+# ------------------------------------------------------------------------ many batches
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr(openvino_runtime, "BATCH_TOKENS", 32)
+
+
+MANY_TEXTS = [f"{text} {number}" for number in range(30) for text in TEXTS]
+
+
+def test_many_batches_in_streams_give_the_vectors_of_one_after_the_other(
+    tiny_folder, monkeypatch, small_batches
+):
+    told = []
+    in_streams = opened(tiny_folder)
+    found = in_streams.embed_documents(MANY_TEXTS, progress=told.append)
+    assert in_streams._opened._requests
+    assert (sum(told), len(told) >= sentence.MANY_BATCHES) == (len(MANY_TEXTS), True)
+
+    monkeypatch.setattr(sentence, "MANY_BATCHES", 10_000)
+    one_by_one = opened(tiny_folder)
+    assert np.array_equal(found, one_by_one.embed_documents(MANY_TEXTS))
+    assert not one_by_one._opened._requests
+
+
+def test_a_failure_among_many_batches_is_reported_and_leaves_the_rest_usable(tiny_folder, small_batches):
+    embedder = opened(tiny_folder)
+    expected = embedder.embed_documents(MANY_TEXTS)
+    rows = embedder.tokenizer.model_input(MANY_TEXTS[:20])
+    good = [pad([row], embedder.description.padding_id) for row in rows]
+    torn = TokenBatch(np.ones((2, 4), dtype=np.int64), np.ones((3, 5), dtype=np.int64))
+
+    for place in (0, 7, 20):
+        with pytest.raises(EmbeddingError, match="the embedding model failed"):
+            list(embedder._opened.run_each([*good[:place], torn, *good[place:]]))
+    assert np.array_equal(embedder.embed_documents(MANY_TEXTS), expected)
+
+
+def test_a_vector_that_fails_its_check_does_not_hold_up_the_next_texts(
+    tiny_folder, monkeypatch, small_batches
+):
+    embedder = opened(tiny_folder)
+    expected = embedder.embed_documents(MANY_TEXTS)
+    checked = SentenceTransformerEmbedder._checked
+
+    def spoilt(self, output, rows):
+        return checked(self, output * (0.0 if 50 in rows else 1.0), rows)
+
+    monkeypatch.setattr(SentenceTransformerEmbedder, "_checked", spoilt)
+    with pytest.raises(EmbeddingError, match="a zero vector") as kept:
+        embedder.embed_documents(MANY_TEXTS)
+    monkeypatch.setattr(SentenceTransformerEmbedder, "_checked", checked)
+
+    found = []
+    thread = threading.Thread(target=lambda: found.append(embedder.embed_documents(MANY_TEXTS)), daemon=True)
+    thread.start()
+    thread.join(timeout=60)
+    assert len(found) == 1, f"still waiting after {kept.value}"
+    assert np.array_equal(found[0], expected)
 
 
 # -------------------------------------------------------------------------- the cache
