@@ -350,18 +350,21 @@ class ScoreShares:
     """What each kind of evidence adds to the score of a hit.
 
     `meaning` comes from the cosine, `words` from BM25, `nearness` from terms of the question that stand
-    together in a sentence, `adjacency` from those that stand side by side as in the question.
+    together in a sentence, `adjacency` from those that stand side by side as in the question, `coverage` from
+    how many of its rare terms are there at all, `related` from other words that mean nearly the same.
     """
 
     meaning: float
     words: float
     nearness: float
     adjacency: float
+    coverage: float = 0.0
+    related: float = 0.0
 
     @property
     def total(self) -> float:
         """The score."""
-        return self.meaning + self.words + self.nearness + self.adjacency
+        return self.meaning + self.words + self.nearness + self.adjacency + self.coverage + self.related
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,8 +375,9 @@ class Hit:
     `dense_score` is the cosine of question and chunk; `lexical_score` is BM25 (higher is better) as retrieval
     computes it. A rank is None when that search did not return the chunk; the scores are known all the same.
     A reranker changes the order and hands the fused scores out anew: `score` is then not the sum of `shares`.
-    `matched` are the terms of the question that the chunk holds. `score_rank` is its place by score alone:
-    a hit stands further down when better ones have given most of its text.
+    `matched` are the terms of the question that the chunk holds, `related` pairs of a term that it lacks and
+    the word that it holds in its place. `score_rank` is its place by score alone: a hit stands further down
+    when better ones have given most of its text.
     """
 
     chunk: StoredChunk
@@ -385,6 +389,7 @@ class Hit:
     shares: ScoreShares | None = None
     matched: tuple[str, ...] = ()
     score_rank: int | None = None
+    related: tuple[tuple[str, str], ...] = ()
 
     def __iter__(self) -> Iterator[str | float]:
         yield self.chunk.text
@@ -465,6 +470,10 @@ class DocumentSource(TextSource, Protocol):
 
     def elements(self, document_id: int) -> tuple[Element, ...]:
         """The structural units of a document, sorted."""
+        ...
+
+    def landmarks(self, document_id: int, start: int, end: int) -> tuple[Landmark, ...]:
+        """The page (or the like) that a span begins on, if any, and those that begin in it, in order."""
         ...
 
 

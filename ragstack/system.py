@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ragstack.config import DATABASE_FILE, DEFAULT_CHUNK_SIZE, default_overlap
-from ragstack.errors import EmbedderMismatchError, StoreError, UsageError
+from ragstack.errors import EmbedderMismatchError, NotInStoreError, StoreError, UsageError
 from ragstack.records import (
     Answer,
     ChunkerSettings,
@@ -37,8 +37,8 @@ from ragstack.records import (
 if TYPE_CHECKING:
     from ragstack.answering.calibration import TimedAnswer
     from ragstack.asking.copied_question import CopiedQuestion
-    from ragstack.asking.model_question import ModelQuestion
-    from ragstack.asking.planning import PromptLimits
+    from ragstack.asking.limits import PromptLimits
+    from ragstack.asking.model_question import ReadyQuestion
     from ragstack.context.reader_plans import ReaderPlan
     from ragstack.embedding.ahead import EmbedderAhead
     from ragstack.ingestion.batch import DocumentBatch
@@ -134,6 +134,7 @@ class RAGSystem:
         offline: bool = False,
         announce: Callable[[str], None] | None = None,
         embedder: Embedder | None = None,
+        reranker: str | Reranker | None = None,
     ) -> Self:
         """A system on a store of any kind that is open already, and that `close` closes; else as `open`."""
         system = cls.__new__(cls)
@@ -145,6 +146,7 @@ class RAGSystem:
             offline=offline,
             announce=announce,
             embedder=embedder,
+            reranker=reranker,
         )
         system._store = store
         return system
@@ -541,6 +543,9 @@ class RAGSystem:
 
     def retrieve(self, query: str, top_k: int = 5, *, where: Filter = _EVERYTHING) -> list[Hit]:
         """The `top_k` chunks that answer `query` best, best first; each unpacks as `(text, score)`."""
+        from ragstack.asking.question_text import readable_question
+
+        query = readable_question(query)
         with self.store.read() as snapshot:
             return self._retrieve(snapshot, query, self._embedded(snapshot, query), top_k, where)
 
@@ -609,13 +614,15 @@ class RAGSystem:
         `dry_run` nothing is answered: the text is the prompt that would be read.
         """
         from ragstack.answering.followup import standalone_question
-        from ragstack.asking.planning import PromptLimits
+        from ragstack.asking.limits import PromptLimits
+        from ragstack.asking.question_text import readable_question
         from ragstack.strategies.by_name import strategy_named
 
+        question = readable_question(question)
         limits = PromptLimits(window, reserve, budget, memory, latency, effective)
         standalone = standalone_question(question, turns)
         common = (question, standalone, limits, strategy_named(strategy), where, top_k or CANDIDATES)
-        opened: AbstractContextManager[CopiedQuestion | ModelQuestion] = (
+        opened: AbstractContextManager[CopiedQuestion | ReadyQuestion] = (
             self._copied_question(reader, abstain, *common)
             if llm is None
             else self._model_question(llm, turns, dry_run, abstain, *common)
@@ -674,8 +681,11 @@ class RAGSystem:
         strategy: ContextStrategy,
         where: Filter,
         retrieved: int,
-    ) -> Iterator[ModelQuestion]:
-        """A question to a language model, on one state of the store; a generator opened for it is closed."""
+    ) -> Iterator[ReadyQuestion]:
+        """A question to a language model, its prompt made on one state of the store, which is released then.
+
+        A generator opened for it is closed.
+        """
         from ragstack.answering.generators.opening import open_generator
         from ragstack.answering.rewriting import search_question
         from ragstack.asking.model_question import ModelQuestion
@@ -689,7 +699,7 @@ class RAGSystem:
                 standalone = search_question(question, turns, generator)
             with self.store.read() as snapshot:
                 vector = self._embedded(snapshot, standalone)
-                yield ModelQuestion(
+                asked = ModelQuestion(
                     question=question,
                     standalone=standalone,
                     vector=vector,
@@ -703,7 +713,8 @@ class RAGSystem:
                     embedder=self.embedder,
                     retrieve=lambda: self._retrieve(snapshot, standalone, vector, retrieved, where),
                     abstain=abstain,
-                )
+                ).ready()
+            yield asked
         finally:
             if generator is not llm:
                 generator.close()
@@ -729,13 +740,26 @@ class RAGSystem:
     def record(self, answer: Answer, conversation_id: int | None = None) -> int | None:
         """Write an answer down in the history, in a new conversation unless one is given; returns its id.
 
-        A history that cannot be written is announced and stops nothing; the id is None then.
+        A history that cannot be written is announced and stops nothing; the id is None then. So it is for an
+        answer that shows a document which was removed while a model wrote: a purge would not find it later.
         """
+        if answer.generation is not None and self._shows_removed(answer):
+            self._announce("the question is not in the history: a document that it shows has been removed")
+            return None
         try:
             return self.history.record(answer, conversation_id=conversation_id)
         except (StoreError, OSError) as error:
             self._announce(f"the question is not in the history: {error}")
             return None
+
+    def _shows_removed(self, answer: Answer) -> bool:
+        with self.store.read() as snapshot:
+            for document_id in {passage.document_id for passage in answer.passages}:
+                try:
+                    snapshot.document_info(document_id)
+                except NotInStoreError:
+                    return True
+        return False
 
     def generate_with_retrieval(self, query: str, max_length: int | None = None) -> str:
         """The answer to `query` as text of at most `max_length` characters, cut at a sentence if one fits."""

@@ -41,6 +41,8 @@ _PAIRED_RUN = re.compile(f"[{PAIRED}]+")
 def character_pairs(value: str) -> str:
     """Overlapping pairs of characters of every unspaced run, by blanks; a lone one stays single."""
     pairs: list[str] = []
+    if value.isascii():  # which Python knows of a text without looking at it
+        return ""
     for run in _PAIRED_RUN.findall(value):
         pairs.extend(overlapping_pairs(run))
     return " ".join(pairs)

@@ -1,12 +1,13 @@
 """Weighs how well each statement answers a question, by meaning, words, surroundings and kind.
 
-The score of a statement is a weighted sum of eight kinds of evidence; `Evidence` keeps them apart, so
+The score of a statement is a weighted sum of its kinds of evidence; `Evidence` keeps them apart, so
 that an explanation can show them. It neither finds statements nor chooses among them.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
 # The weights are those of a conditional logit (which of the candidates holds the gold answer?), fitted on the
 # tuning half of squad (all 490 articles) and rounded; fitted on 48 articles they came out the same. A
-# difference of 1 between two scores thus makes one statement e times as likely as the other.
-MEANING = 5.0
+# difference of 1 between two scores thus makes one statement e times as likely as the other. The cosine is
+# squared beside, because a difference between close statements tells more than one between distant ones: the
+# best statement then holds the answer for 73.0 instead of 71.9 % of squad (1,190 questions, whole sentences).
+MEANING = 3.0
+MEANING_SQUARED = 4.0
 MEANING_IN_PASSAGE = 3.0
 WORDS = 3.0
 WORDS_WITH_PREVIOUS = 2.5
@@ -30,6 +34,12 @@ WORDS_AROUND = 2.0
 PHRASES = 2.0
 PASSAGE = 4.5
 WRONG_KIND = -1.7
+REFERS_BACK = -0.5
+
+_REFERS_BACK = re.compile(
+    r"(?:this|that|these|those)\s+(?:\w+n't|does|do|did|is|are|was|were|has|have|had|will|would|can|could|may|must|means?)\b",
+    re.IGNORECASE,
+)
 
 EMBEDDED_STATEMENTS = 24
 """Statements that are embedded for a question; the rest are ruled out by the evidence that costs nothing."""
@@ -46,7 +56,8 @@ class Evidence:
     highest in its passage. The three `words` are shares of the question's terms, weighted by rarity: in the
     statement and its topic, with the statement before, and with those around. `phrases` is the share of the
     question's pairs of neighbouring terms. `passage` is the passage's score as a share of the best.
-    `right_kind` is whether it holds a number, date or name when the question asks for one.
+    `right_kind` is whether it holds a number, date or name when the question asks for one, `refers_back`
+    whether it says something of what a statement before it names (`This does not mean ...`).
     """
 
     words: float
@@ -55,6 +66,7 @@ class Evidence:
     phrases: float
     passage: float
     right_kind: bool
+    refers_back: bool = False
     meaning: float = 0.0
     meaning_in_passage: float = 0.0
 
@@ -68,13 +80,14 @@ class Evidence:
             + PHRASES * self.phrases
             + PASSAGE * self.passage
             + (0.0 if self.right_kind else WRONG_KIND)
+            + (REFERS_BACK if self.refers_back else 0.0)
         )
 
     @property
     def score(self) -> float:
         """The whole score, in natural log odds."""
-        meaning = MEANING * self.meaning + MEANING_IN_PASSAGE * self.meaning_in_passage
-        return meaning + self.without_meaning
+        meaning = MEANING * self.meaning + MEANING_SQUARED * max(self.meaning, 0.0) ** 2
+        return meaning + MEANING_IN_PASSAGE * self.meaning_in_passage + self.without_meaning
 
     @property
     def support(self) -> float:
@@ -143,11 +156,16 @@ def cut_to_fit(texts: Sequence[str], embedder: Embedder) -> list[str]:
 
 
 def lexical_relevance(question: str) -> Callable[[Sequence[str]], list[float]]:
-    """Weighs sentences by how many terms of the question each holds, for a packer that must trim."""
-    wanted = frozenset(question_terms(question))
+    """Weighs sentences for a packer: the share of the terms of the question that each holds.
+
+    Each term counts by its rarity among the sentences.
+    """
+    wanted = question_terms(question)
 
     def relevance(sentences: Sequence[str]) -> list[float]:
-        return [float(len(wanted.intersection(terms(sentence)))) for sentence in sentences]
+        held = [frozenset(terms(sentence)) for sentence in sentences]
+        shares = _rarities(wanted, held)
+        return [_covered(shares, each) for each in held]
 
     return relevance
 
@@ -158,10 +176,12 @@ def rarities(wanted: Iterable[str], candidates: Sequence[Statement]) -> dict[str
     The frequencies are those of the candidates and not of the whole store: what tells sentences about one
     subject apart is not the name of the subject.
     """
-    total = len(candidates) + 1
-    weights = {
-        term: math.log(total / (sum(term in each.terms for each in candidates) + 0.5)) for term in wanted
-    }
+    return _rarities(wanted, [each.terms for each in candidates])
+
+
+def _rarities(wanted: Iterable[str], held: Sequence[frozenset[str]]) -> dict[str, float]:
+    total = len(held) + 1
+    weights = {term: math.log(total / (sum(term in each for each in held) + 0.5)) for term in wanted}
     whole = sum(max(weight, 0.0) for weight in weights.values()) or 1.0
     return {term: max(weight, 0.0) / whole for term, weight in weights.items()}
 
@@ -184,6 +204,7 @@ def _lexical_evidence(question: str, candidates: Sequence[Statement]) -> list[Ev
                 phrases=len(phrases & candidate.pairs) / max(1, len(phrases)),
                 passage=max(candidate.passage.score, 0.0) / best if best > 0 else 0.0,
                 right_kind=holds(kind, candidate.text, question),
+                refers_back=_REFERS_BACK.match(candidate.text) is not None,
             )
         )
     return evidence

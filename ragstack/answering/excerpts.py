@@ -6,11 +6,11 @@ An excerpt is always a slice of the sentence: nothing is reworded, and what is l
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ragstack.answering.terms import stem, words
-from ragstack.words import STOP_WORDS
+from ragstack.answering.terms import stem
+from ragstack.words import STOP_WORDS, UNSPACED
 
 _BORDER = re.compile(
     r"(?<=[,;:)—–])\s+"
@@ -18,6 +18,19 @@ _BORDER = re.compile(
     r"|\s+(?=(?:and|but|or|which|who|that|while|where|when|because|after|before|although)\s)"
 )
 _BLANK = re.compile(r"\s+")
+_WORD = re.compile(rf"(?=(?P<pair>[{UNSPACED}]{{2}}))|[^\W{UNSPACED}]+(?:[.,]\d+)*")
+
+MARGIN = 30
+"""Characters from a cut within which a word of the question counts less: what it belongs to may be cut off.
+
+Of the 197 sentences of squad that hold an answer and are cut down to 250 characters, 177 instead of 173 keep
+it (tuning half 101 instead of 98 of 114); 60 and 100 are as good."""
+
+HOLDS_WHAT_IS_ASKED = 0.25
+"""What holding a number, date or name that is asked for counts; 0.1 to 1 choose the same."""
+
+WHOLE_CLAUSES = 0.2
+"""What ending at a clause border counts for, beside a cover of 1: up to 0.2 it costs no answer there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +48,17 @@ def excerpt(
     """Offsets in `sentence` of at most `limit` characters of it: all of it if it is short enough.
 
     Of the stretches that begin at a clause border the one is taken that covers most of the question, by
-    `shares` of its terms, where holding what is `asked` for counts as a quarter of them; of equals one that
-    also ends at a border, then the longest, then the first.
+    `shares` of its terms, those beside a cut less (`MARGIN`); holding what is `asked` for and ending at a
+    border as well count for some more. Of equals the longest is taken, then the first.
     """
     if len(sentence) <= limit:
         return 0, len(sentence)
     starts = [0, *(match.end() for match in _BORDER.finditer(sentence))]
+    stands = list(_stands(sentence, shares))
     best = max(
         (_stretch(sentence, start, limit) for start in starts),
         key=lambda stretch: (
-            round(_worth(sentence[stretch.start : stretch.end], shares, asked), 6),
+            round(_worth(sentence, stretch, stands, asked), 6),
             stretch.is_whole,
             stretch.end - stretch.start,
             -stretch.start,
@@ -64,6 +78,33 @@ def _stretch(sentence: str, start: int, limit: int) -> _Stretch:
     return _Stretch(start, start + limit, is_whole=False)
 
 
-def _worth(text: str, shares: Mapping[str, float], asked: Callable[[str], bool]) -> float:
-    held = {stem(word) for word in words(text) if word not in STOP_WORDS}
-    return sum(share for term, share in shares.items() if term in held) + 0.25 * asked(text)
+def _stands(sentence: str, shares: Mapping[str, float]) -> Iterator[tuple[int, int, str, float]]:
+    """Where terms of the question (`terms.terms`) stand in the sentence: start, end, term and its share."""
+    for match in _WORD.finditer(sentence):
+        word = match["pair"] or match.group().casefold()
+        term = stem(word)
+        if word not in STOP_WORDS and shares.get(term, 0.0) > 0:
+            start, end = match.span("pair") if match["pair"] else match.span()
+            yield start, end, term, shares[term]
+
+
+def _worth(
+    sentence: str,
+    stretch: _Stretch,
+    stands: Sequence[tuple[int, int, str, float]],
+    asked: Callable[[str], bool],
+) -> float:
+    kind = HOLDS_WHAT_IS_ASKED * asked(sentence[stretch.start : stretch.end])
+    return _covered(sentence, stretch, stands) + WHOLE_CLAUSES * stretch.is_whole + kind
+
+
+def _covered(sentence: str, stretch: _Stretch, stands: Sequence[tuple[int, int, str, float]]) -> float:
+    """The shares of the terms that a stretch holds, each where it stands furthest from a cut."""
+    best: dict[str, float] = {}
+    for start, end, term, share in stands:
+        if start < stretch.start or end > stretch.end:
+            continue
+        before = MARGIN if stretch.start == 0 else min(start - stretch.start, MARGIN)
+        after = MARGIN if stretch.end == len(sentence) else min(stretch.end - end, MARGIN)
+        best[term] = max(best.get(term, 0.0), share * (before + after) / (2 * MARGIN))
+    return sum(best.values())

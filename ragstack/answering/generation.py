@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from ragstack.answering.thoughts import Thoughts, without_thoughts
 from ragstack.errors import GenerationError
 from ragstack.records import Generation, Generator, Message, Piece
 
@@ -57,10 +58,12 @@ def write_answer(
 ) -> Written:
     """Stream an answer of at most `max_tokens` tokens; `show` is given each stretch as it comes.
 
-    A failure and Ctrl-C end the answer, not the program: `Written.generation.error` says so then.
+    A failure and Ctrl-C end the answer, not the program: `Written.generation.error` says so then. What the
+    model thinks before it answers is timed and not kept.
     """
     started = clock()
     texts: list[str] = []
+    thoughts = Thoughts()
     first: float | None = None
     ending = Piece("")
     error, hint = "", ""
@@ -69,10 +72,9 @@ def write_answer(
             for piece in pieces:
                 if piece.text:
                     first = clock() - started if first is None else first
-                    texts.append(piece.text)
-                    if show is not None:
-                        show(piece.text)
+                    _tell(thoughts.answered(piece.text), texts, show)
                 ending = piece
+            _tell(thoughts.rest(), texts, show)
     except GenerationError as failure:
         error, hint = failure.message, failure.hint or ""
     except KeyboardInterrupt:
@@ -97,8 +99,15 @@ def write_answer(
         error=error,
         hint=hint,
     )
-    text = "".join(texts).strip()
+    text = without_thoughts("".join(texts)).strip()
     return Written(text, generation, tuple(_warnings(text, generation, prediction, max_tokens)))
+
+
+def _tell(text: str, texts: list[str], show: Callable[[str], None] | None) -> None:
+    if text:
+        texts.append(text)
+        if show is not None:
+            show(text)
 
 
 def _rate(tokens: int | None, first: float | None, seconds: float) -> float | None:

@@ -14,6 +14,7 @@ from ragstack.answering.claims import without_markers
 from ragstack.answering.followup import is_follow_up, standalone_question
 from ragstack.answering.prompt import without_role_marks
 from ragstack.answering.terms import terms
+from ragstack.answering.thoughts import without_thoughts
 from ragstack.errors import GenerationError
 from ragstack.records import Generator, Message, Turn
 
@@ -47,7 +48,7 @@ def _written(generator: Generator, question: str, turns: Sequence[Turn]) -> str:
     messages = (Message("system", INSTRUCTIONS), Message("user", _conversation(question, turns)))
     with closing(generator.stream(messages, max_tokens=MOST_TOKENS)) as pieces:
         text = "".join(piece.text for piece in pieces)
-    lines = [line.strip().strip('"') for line in text.splitlines() if line.strip()]
+    lines = [line.strip().strip('"') for line in without_thoughts(text).splitlines() if line.strip()]
     return lines[0] if lines else ""
 
 

@@ -52,10 +52,10 @@ def pairs(in_order: Sequence[str]) -> frozenset[tuple[str, str]]:
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """The word without its English endings (Snowball's English stemmer); other scripts stay as they are."""
-    import snowballstemmer
+    from Stemmer import Stemmer
 
     if not word.isascii() or not word.isalpha():
         return word
     # A stemmer keeps the word it works on, so threads must not share one; making one costs nothing.
-    stemmed: str = snowballstemmer.stemmer("english").stemWord(word)
+    stemmed: str = Stemmer("english").stemWord(word)
     return stemmed

@@ -11,14 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragstack.answering.prompt import LanguageModelFrame
-from ragstack.asking.planning import PromptLimits
+from ragstack.asking.limits import PromptLimits
 from ragstack.config import DEFAULT_WINDOW
-from ragstack.context.counting import open_counter
-from ragstack.context.effective import length_warning
 from ragstack.context.frames import PrintedFrame, PromptFrame
 from ragstack.context.ledger import open_ledger
-from ragstack.context.reader_plans import ReaderPlan, plan_reader
 from ragstack.context.readers import ReaderModel, TokenCounter, extractive_reader
 from ragstack.errors import UsageError
 from ragstack.records import Answer, DocumentSource, Embedder, Filter, Hit
@@ -27,7 +23,8 @@ from ragstack.strategies.costs import reading_cost
 from ragstack.strategies.extractive import ExtractiveReader
 from ragstack.strategies.strategy import ContextStrategy, PreparedPrompt, ReadingTask
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # where no language model is named, what plans for one is not imported
+    from ragstack.context.reader_plans import ReaderPlan
     from ragstack.records import FloatArray
 
 NOT_RUN = "the prompt is sized for this model, but it is not run: the answer is copied from the passages"
@@ -74,6 +71,8 @@ class CopiedQuestion:
     def _frame(self) -> PromptFrame:
         if self.plan is None:
             return PrintedFrame(self.question)
+        from ragstack.answering.prompt import LanguageModelFrame
+
         return LanguageModelFrame.for_question(self.question)
 
     def _copying(self) -> ExtractiveReader:
@@ -95,7 +94,7 @@ class CopiedQuestion:
         return self.strategy(task)
 
     def _answered(self, prompt: PreparedPrompt, *, text: str, found: bool) -> Answer:
-        long = length_warning(self.reader.name, prompt.ledger.prompt_tokens) if self.plan else None
+        long = self._length_warning(prompt)
         return Answer(
             question=self.question,
             text=text,
@@ -110,15 +109,24 @@ class CopiedQuestion:
             standalone=self.standalone if self.standalone != self.question else "",
         )
 
+    def _length_warning(self, prompt: PreparedPrompt) -> str | None:
+        if self.plan is None:
+            return None
+        from ragstack.context.effective import length_warning
+
+        return length_warning(self.reader.name, prompt.ledger.prompt_tokens)
+
 
 def plan_copying(reader: str | Path | ReaderPlan | None, limits: PromptLimits) -> ReaderPlan | None:
     """How the prompt would be read by the model that `reader` names; None without one.
 
     Raises UsageError for limits that only a language model can have.
     """
-    if isinstance(reader, ReaderPlan):
-        return reader
     if reader is not None:
+        from ragstack.context.reader_plans import ReaderPlan, plan_reader
+
+        if isinstance(reader, ReaderPlan):
+            return reader
         return plan_reader(
             str(reader),
             window=limits.window,
@@ -144,6 +152,8 @@ def copying_reader(
     """The reader whose tokens are counted; `open_file` reads a `tokenizer.json`."""
     if plan is None:
         return extractive_reader(embedder.tokenizer, limits.window or DEFAULT_WINDOW)
+    from ragstack.context.counting import open_counter
+
     counter = open_counter(plan.tokenizer, plan.architecture, open_file=open_file, key=plan.key)
     reader = plan.reader(counter)
     return replace(reader, notes=(*reader.notes, NOT_RUN))

@@ -1,7 +1,9 @@
 """Asks a language model one question: plan, ledger, conversation, passages, template, answer, check.
 
 Reads top to bottom as the way of a question. The stages do the work; what is decided here is only their
-order, and what becomes of the answer when the model cannot be asked or fails half way.
+order, and what becomes of the answer when the model cannot be asked or fails half way. There are two steps,
+because a model may write for minutes: `ModelQuestion` makes the prompt and needs the store, `ReadyQuestion`
+has it answered and needs nothing of the store any more.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from ragstack.answering.extractive import NOT_FOUND
 from ragstack.answering.generated import GeneratedAnswer, answer_by_generation
 from ragstack.answering.generation import Prediction
 from ragstack.answering.memory import HISTORY_SHARE, remember
+from ragstack.answering.passage_places import PassagePlaces
 from ragstack.answering.prompt import LanguageModelFrame
 from ragstack.answering.templating import charged_for_template, prompt_limit, templated_tokens
-from ragstack.asking.planning import PlannedModel, PromptLimits
+from ragstack.asking.limits import PromptLimits
+from ragstack.asking.planning import PlannedModel
 from ragstack.context.effective import length_warning
 from ragstack.context.ledger import open_ledger
 from ragstack.errors import GenerationError
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelQuestion:
-    """One question to a language model, and everything that its answer depends on.
+    """One question to a language model, and everything that its prompt depends on.
 
     `standalone` is what is searched for, `vector` its embedding, `turns` the conversation before it. With
     `abstain` the model is not asked when nothing that was found has to do with the question.
@@ -62,36 +66,21 @@ class ModelQuestion:
     retrieve: Callable[[], Sequence[Hit]]
     abstain: bool
 
-    def answer(self, show: Callable[[str], None] | None = None) -> Answer:
-        """The model's answer, checked; `show` is given its text as it comes.
-
-        The model is not asked when nothing that has to do with the question was found. A failure is in
-        `Answer.generation`; the passages are there all the same. Raises BudgetError when the question alone
-        does not fit.
-        """
+    def ready(self) -> ReadyQuestion:
+        """The question with its prompt. Raises BudgetError when the question alone does not fit."""
         frame, prompt, templated = self._fitted()
-        if self.model.failure is not None:
-            return self._failed(prompt, self.model.failure.message, self.model.failure.hint or "")
-        if not prompt.passages or (self.abstain and is_off_topic(self.standalone, prompt.hits)):
-            return self._answered(prompt, text=prompt.problem or NOT_FOUND, found=False)
-        written = answer_by_generation(
-            self.generator,
-            frame,
-            prompt.passages,
-            self.embedder,
-            self.source,
-            max_tokens=max(1, prompt.ledger.reserve),
-            prediction=self.model.predict(prompt.ledger, templated),
-            show=show,
+        return ReadyQuestion(
+            question=self.question,
+            standalone=self.standalone,
+            generator=self.generator,
+            model=self.model,
+            embedder=self.embedder,
+            abstain=self.abstain,
+            frame=frame,
+            prompt=prompt,
+            templated=templated,
+            places=PassagePlaces.of(prompt.passages, self.source),
         )
-        return self._written(prompt, written)
-
-    def preview(self) -> Answer:
-        """The prompt that would be sent, as the text of an answer, with its ledger; nothing is written."""
-        frame, prompt, _ = self._fitted()
-        return self._answered(prompt, text=frame.render(prompt.passages), found=True)
-
-    # ------------------------------------------------------------------------ prompt
 
     def _fitted(self) -> tuple[LanguageModelFrame, PreparedPrompt, int | None]:
         """Frame, prompt and its templated tokens, which are within the limit where they can be counted."""
@@ -146,10 +135,55 @@ class ModelQuestion:
         except GenerationError:  # it will say so itself when it is asked to write
             return None
 
-    # ------------------------------------------------------------------------ answer
 
-    def _written(self, prompt: PreparedPrompt, written: GeneratedAnswer) -> Answer:
-        answer = self._answered(prompt, text=written.text, found=written.found)
+@dataclass(frozen=True)
+class ReadyQuestion:
+    """A question whose prompt is made, and everything that its answer is written and checked with.
+
+    `templated` is the exact count of the prompt's tokens, None where nobody can count them; `places` say
+    where what is cited lies.
+    """
+
+    question: str
+    standalone: str
+    generator: Generator
+    model: PlannedModel
+    embedder: Embedder
+    abstain: bool
+    frame: LanguageModelFrame
+    prompt: PreparedPrompt
+    templated: int | None
+    places: PassagePlaces
+
+    def answer(self, show: Callable[[str], None] | None = None) -> Answer:
+        """The model's answer, checked; `show` is given its text as it comes.
+
+        The model is not asked when nothing that has to do with the question was found. A failure is in
+        `Answer.generation`; the passages are there all the same.
+        """
+        prompt = self.prompt
+        if self.model.failure is not None:
+            return self._failed(self.model.failure.message, self.model.failure.hint or "")
+        if not prompt.passages or (self.abstain and is_off_topic(self.standalone, prompt.hits)):
+            return self._answered(text=prompt.problem or NOT_FOUND, found=False)
+        written = answer_by_generation(
+            self.generator,
+            self.frame,
+            prompt.passages,
+            self.embedder,
+            self.places,
+            max_tokens=max(1, prompt.ledger.reserve),
+            prediction=self.model.predict(prompt.ledger, self.templated),
+            show=show,
+        )
+        return self._written(written)
+
+    def preview(self) -> Answer:
+        """The prompt that would be sent, as the text of an answer, with its ledger; nothing is written."""
+        return self._answered(text=self.frame.render(self.prompt.passages), found=True)
+
+    def _written(self, written: GeneratedAnswer) -> Answer:
+        answer = self._answered(text=written.text, found=written.found)
         return replace(
             answer,
             citations=written.citations,
@@ -158,10 +192,10 @@ class ModelQuestion:
             warnings=(*answer.warnings, *written.warnings),
         )
 
-    def _failed(self, prompt: PreparedPrompt, error: str, hint: str) -> Answer:
+    def _failed(self, error: str, hint: str) -> Answer:
         """The passages without an answer, since the model could not be asked."""
         about = self.generator.description
-        prediction: Prediction = self.model.predict(prompt.ledger, None)
+        prediction: Prediction = self.model.predict(self.prompt.ledger, None)
         generation = Generation(
             model=about.model,
             endpoint=about.endpoint,
@@ -169,9 +203,10 @@ class ModelQuestion:
             error=error,
             hint=hint,
         )
-        return replace(self._answered(prompt, text="", found=False), generation=generation)
+        return replace(self._answered(text="", found=False), generation=generation)
 
-    def _answered(self, prompt: PreparedPrompt, *, text: str, found: bool) -> Answer:
+    def _answered(self, *, text: str, found: bool) -> Answer:
+        prompt = self.prompt
         long = length_warning(self.model.reader.name, prompt.ledger.prompt_tokens)
         return Answer(
             question=self.question,

@@ -82,7 +82,8 @@ def budget(
 
     MODEL is a name (`llama3.1:8b`), a `config.json`, a GGUF file, a folder with one of them, or a server's
     address, with `#NAME` where it serves several; without one it is the `reader` of the settings. Weights are
-    never loaded, and nothing is downloaded. A server's API key is taken from `RAGSTACK_API_KEY`.
+    never loaded, and nothing is downloaded. A server's API key is taken from `RAGSTACK_API_KEY`, for OpenAI's
+    own server else from `OPENAI_API_KEY`.
 
     Memory is planned by the upper estimate. Exits with 1 when nothing is left for passages.
     """

@@ -18,6 +18,7 @@ from ragstack.cli.filters import filter_option
 from ragstack.cli.jsonable import jsonable
 from ragstack.cli.ledger import ledger_lines
 from ragstack.cli.options import examples, read_settings, setting_options
+from ragstack.cli.question import as_typed
 from ragstack.cli.session import open_system
 from ragstack.errors import RagstackError
 from ragstack.records import Answer, Filter, Generator, Turn
@@ -79,7 +80,7 @@ def _talk(talk: Conversation) -> None:
         _edit_lines()
         console.note("Ask, or type /help; Ctrl-D ends")
     while (line := _next_line(is_terminal)) is not None:
-        question = line.strip()
+        question = as_typed(line).strip()
         if question in ("/quit", "/exit"):
             return
         if question:

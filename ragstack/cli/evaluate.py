@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from ragstack.cli import console
 from ragstack.cli.options import examples, json_option, read_settings, setting_options, wants_json
 from ragstack.cli.progress import ingest_progress
 from ragstack.cli.tables import columns
+from ragstack.errors import UsageError
 
 if TYPE_CHECKING:
     from ragstack.evaluation.bootstrap import Interval
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from ragstack.evaluation.datasets import Dataset
     from ragstack.evaluation.policies import Abstention, Policy
     from ragstack.evaluation.retrieval import RetrievalRun
-    from ragstack.records import ChunkerSettings
+    from ragstack.records import ChunkerSettings, Reranker
 
 DEFAULT_POLICY = "hybrid"
 
@@ -33,6 +35,7 @@ _EVERY_SECONDS = 1.0
     epilog=examples(
         "ragstack evaluate my-questions",
         "ragstack evaluate my-questions --compare dense --compare top-k --compare 128/64",
+        "ragstack evaluate my-questions --reranker cross-encoder/ms-marco-MiniLM-L6-v2",
         "ragstack evaluate beir/scifact --half report --json",
     )
 )
@@ -42,8 +45,8 @@ _EVERY_SECONDS = 1.0
     "compared",
     multiple=True,
     metavar="POLICY",
-    help="Measure this policy too, against the first: words joined by `+` of hybrid, dense, lexical; packed,"
-    " fill, top-k; and a chunk size like 128/64. Repeatable.",
+    help="Measure this policy too, against the first: words joined by `+` of hybrid, dense, lexical;"
+    " reranked; packed, fill, top-k; and a chunk size like 128/64. Repeatable.",
 )
 @click.option(
     "--half",
@@ -67,7 +70,7 @@ _EVERY_SECONDS = 1.0
     metavar="FILE",
     help="Draw evidence recall over prompt tokens.",
 )
-@setting_options("top_k")
+@setting_options("top_k", "reranker")
 @json_option
 @setting_options("model", "offline")
 def evaluate(
@@ -84,15 +87,14 @@ def evaluate(
 
     DATASET is a folder with `documents/` and `questions.jsonl` (spans of evidence), or in BEIR's layout. The
     usual policy is hybrid search with budgeted packing; `--compare` sets others beside it, with 95 %
-    intervals of the difference over the same questions. Nothing of a store of yours is read or changed.
+    intervals of the difference over the same questions; with `--reranker` also the usual policy with its best
+    hits reranked. Nothing of a store of yours is read or changed.
     """
     from ragstack.evaluation.datasets import Half, load_dataset
-    from ragstack.evaluation.policies import Policy
 
-    policies = {name: Policy.parsed(name) for name in dict.fromkeys([DEFAULT_POLICY, *compared])}
     data = load_dataset(dataset, split=split).half(Half(half)).first(limit)
     session = _Evaluation(data, cache, abstention)
-    session.run(policies)
+    session.run(session.policies(compared))
     if wants_json():
         console.write_json(session.document(half))
     else:
@@ -112,23 +114,53 @@ class _Evaluation:
         self.model = settings.model.value
         self.offline = settings.offline.value
         self.top_k = settings.top_k.value
+        self.reranker_name = settings.reranker.value
         self.runs: dict[str, RetrievalRun] = {}
         self.chunkers: dict[str, ChunkerSettings] = {}
         self.chunks: dict[str, int] = {}
         self.abstention: Abstention | None = None
+
+    def policies(self, compared: Sequence[str]) -> dict[str, Policy]:
+        """The usual policy, those compared with it, and with a reranker one that uses it, by name."""
+        from ragstack.evaluation.policies import RERANKED, Policy
+
+        policies = {name: Policy.parsed(name) for name in dict.fromkeys([DEFAULT_POLICY, *compared])}
+        wanting = [name for name, policy in policies.items() if policy.reranked]
+        if wanting and self.reranker_name is None:
+            raise UsageError(
+                f"the policy `{wanting[0]}` wants a reranker, and none is named",
+                hint="name it with `--reranker`",
+            )
+        if self.reranker_name is not None and not wanting:
+            policies[RERANKED] = Policy.parsed(RERANKED)
+        return policies
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        """The model that policies with `reranked` use, opened once for all of them."""
+        if self.reranker_name is None:
+            return None
+        from ragstack.embedding.cross_encoder import CrossEncoderReranker
+
+        return CrossEncoderReranker(self.reranker_name, offline=self.offline, announce=console.note)
 
     def run(self, policies: dict[str, Policy]) -> None:
         """Measure every policy; those with the same chunks use one index."""
         from ragstack.evaluation.policies import evaluate_abstention, evaluate_policy
         from ragstack.evaluation.retrieval import TOP_K
 
+        reranker = self.reranker
         for chunks in dict.fromkeys(policy.chunks for policy in policies.values()):
             with self._corpus(chunks) as corpus:
                 for name, policy in policies.items():
                     if policy.chunks == chunks:
                         self.chunkers[name], self.chunks[name] = corpus.settings, corpus.chunks
                         self.runs[name] = evaluate_policy(
-                            corpus, policy, top_k=self.top_k or TOP_K, progress=_Progress(name)
+                            corpus,
+                            policy,
+                            top_k=self.top_k or TOP_K,
+                            reranker=reranker,
+                            progress=_Progress(name),
                         )
                 if self.asks_for_answers and chunks is None:
                     self.abstention = evaluate_abstention(corpus, progress=_Progress("answers"))

@@ -20,6 +20,8 @@ def evidence_lines(place: int, hit: Hit) -> list[str]:
         ("words", f"{hit.shares.words:.4f}", _words(hit)),
         ("nearness", f"{hit.shares.nearness:.4f}", "words of the question within one sentence's length"),
         ("adjacency", f"{hit.shares.adjacency:.4f}", "words that stand side by side as in the question"),
+        ("coverage", f"{hit.shares.coverage:.4f}", "rare words of the question that are there at all"),
+        ("related", f"{hit.shares.related:.4f}", _related(hit)),
         ("score", f"{hit.score:.4f}", _movement(place, hit)),
     ]
     return wrapped_columns(rows, right=(1,), indent="   ")
@@ -33,6 +35,10 @@ def _meaning(hit: Hit) -> str:
 def _words(hit: Hit) -> str:
     matched = ", ".join(hit.matched) or "none of its words"
     return f"BM25 {hit.lexical_score or 0:.2f}, {_rank(hit.lexical_rank)} by words alone: {matched}"
+
+
+def _related(hit: Hit) -> str:
+    return ", ".join(f"{word} for {term}" for term, word in hit.related) or "no other words of like meaning"
 
 
 def _rank(rank: int | None) -> str:

@@ -65,7 +65,7 @@ def _parse(condition: str) -> tuple[str, Any]:
     try:
         return field, parse(value)
     except ValueError as error:
-        raise _wrong(condition, f"is not understood: {error}") from error
+        raise _wrong(condition, f"is not understood: give {_EXPECTED[key]}") from error
 
 
 def _since(text: str) -> datetime:
@@ -85,6 +85,13 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "since": ("since", _since),
     "until": ("until", _until),
     "document": ("documents", int),
+}
+
+
+_EXPECTED = {
+    "since": "a date like 2025-01-31",
+    "until": "a date like 2025-01-31",
+    "document": "the number of a document",
 }
 
 

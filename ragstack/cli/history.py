@@ -134,7 +134,10 @@ def clear(conversation: int | None, yes: bool) -> None:
     with open_system(read_settings()) as system:
         console.confirm(f"Erase {what} of `{system.path}` for good?", yes=yes)
         gone = system.history.clear(conversation)
-    console.write(f"Erased {gone:,} {'turn' if gone == 1 else 'turns'}")
+    if gone is None:
+        console.write("Erased the damaged history; the next question begins a new one")
+    else:
+        console.write(f"Erased {gone:,} {'turn' if gone == 1 else 'turns'}")
 
 
 def _listing(found: Sequence[ConversationInfo]) -> list[str]:

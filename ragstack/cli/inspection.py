@@ -36,7 +36,6 @@ _ORDERS: Mapping[str, Callable[[DocumentInfo], tuple[Any, ...]]] = {
     "changed": lambda info: (-info.mtime_ns, info.root, info.path),
 }
 
-_DOCUMENT_ID = click.argument("document_id", type=click.IntRange(min=1), metavar="ID")
 _CHUNK_ID = click.argument("chunk_id", type=click.IntRange(min=1), metavar="ID")
 
 
@@ -102,20 +101,24 @@ def documents(sort: str, where: Filter) -> None:
 @inspect.command(
     epilog=examples(
         "ragstack inspect document 3",
+        "ragstack inspect document notes/contract.md",
         "ragstack inspect document 3 --text",
         "ragstack inspect document 3 --json",
     )
 )
-@_DOCUMENT_ID
+@click.argument("name", metavar="ID|PATH")
 @click.option("--text", "as_text", is_flag=True, help="Print the text that was read, and nothing else.")
 @json_option
 @setting_options("store")
-def document(document_id: int, as_text: bool) -> None:
-    """Show one document: origin, metadata, chunks."""
+def document(name: str, as_text: bool) -> None:
+    """Show one document: origin, metadata, chunks.
+
+    It is named by its id, its file, its path within its source, or the name it was added under.
+    """
     from ragstack.inspection.overview import document as one_document
 
     with open_system(read_settings()) as system:
-        found = one_document(system, document_id)
+        found = one_document(system, name)
     if wants_json():
         console.write_json(found)
     elif as_text:

@@ -23,7 +23,9 @@ def read_question(words: Sequence[str]) -> str:
 
     Raises `click.UsageError` when there is no question at all.
     """
-    given = " ".join(words).strip()
+    given = joined_words(words).strip()
+    if words and not given:
+        raise click.UsageError("The question is empty.")
     if given in ("", "-"):
         if not given and sys.stdin.isatty():
             raise click.UsageError("Missing argument 'QUESTION'.")
@@ -32,6 +34,19 @@ def read_question(words: Sequence[str]) -> str:
             raise click.UsageError("There is no question on standard input.")
         return question
     return "\n\n".join(filter(None, [given, _piped_text()]))
+
+
+def joined_words(words: Sequence[str]) -> str:
+    """The arguments as one text; what the locale could not decode is read as UTF-8, as terminals send it."""
+    return as_typed(" ".join(words))
+
+
+def as_typed(text: str) -> str:
+    """The text with the bytes that the locale could not decode read as UTF-8, U+FFFD where they are none."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:  # Windows hands on halves of pairs; `readable_question` replaces them
+        return text
 
 
 def _piped_text() -> str:

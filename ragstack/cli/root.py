@@ -91,6 +91,16 @@ class RootGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The command line taken apart; an option that stands before the command belongs after it."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.possibilities:
+                raise
+            option = error.option_name
+            ctx.fail(f"No option '{option}' before the command. Give it after, as `ragstack ask {option}`.")
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -178,4 +188,8 @@ def main() -> None:
     # At Python's own thresholds a tenth of a short command's time is spent looking for garbage among modules.
     gc.set_threshold(100_000, 20, 50)
     console.forgive_encoding()
-    cli.main(prog_name="ragstack")
+    try:
+        cli.main(prog_name="ragstack")
+    finally:
+        # Another tenth would go to looking once more before the process ends, which frees it all at once.
+        gc.freeze()

@@ -11,6 +11,7 @@ from ragstack.cli.evidence import evidence_lines
 from ragstack.cli.filters import filter_option
 from ragstack.cli.options import examples, json_option, read_settings, setting_options, wants_json
 from ragstack.cli.places import place
+from ragstack.cli.question import joined_words
 from ragstack.cli.session import open_system
 from ragstack.records import Filter, Hit, Location
 
@@ -37,7 +38,7 @@ def search(ctx: click.Context, query: Sequence[str], where: Filter, explain: boo
 
     The score is comparable within one search only. Exits with 1 when nothing is found.
     """
-    words = " ".join(query)
+    words = joined_words(query)
     settings = read_settings()
     with open_system(settings, soon_to_ask=True) as system:
         hits = system.retrieve(words, settings.top_k.value or DEFAULT_HITS, where=where)

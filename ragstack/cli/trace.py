@@ -12,6 +12,7 @@ from ragstack.cli.evidence import evidence_lines
 from ragstack.cli.filters import filter_option
 from ragstack.cli.ledger import ledger_lines
 from ragstack.cli.options import examples, json_option, read_settings, setting_options, wants_json
+from ragstack.cli.question import joined_words
 from ragstack.cli.session import open_system
 from ragstack.cli.tables import columns
 from ragstack.records import Filter
@@ -40,7 +41,7 @@ def query(question: Sequence[str], where: Filter) -> None:
     from ragstack.inspection.trace import trace_query
 
     with open_system(read_settings()) as system:
-        traced = trace_query(system, " ".join(question), where=where)
+        traced = trace_query(system, joined_words(question), where=where)
     if wants_json():
         console.write_json(traced)
     else:

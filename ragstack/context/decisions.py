@@ -90,8 +90,9 @@ def _verdict(
     window = plan.parts.get(index, windows[index])
     if index in added:
         placement = next(placement for placement in placements if _meet(window, placement.run))
-        if index in plan.parts:
-            return _Verdict(added[index], True, f"trimmed to what fits, in [{placement.number}]")
+        if not plan.segments.issuperset(windows[index]):
+            trimmed = _trimmed(retold, plan, windows[index])
+            return _Verdict(added[index], True, f"{trimmed}, in [{placement.number}]")
         first = _first_in(placement.run, added, plan, windows) == index
         return _Verdict(added[index], True, f"{'begins' if first else 'extends'} [{placement.number}]")
     if retold.covers(window):
@@ -99,6 +100,14 @@ def _verdict(
     addition = retold.addition(window)
     reason = DropReason.NO_ROOM if retold.pays(addition) else DropReason.NOT_WORTH_ITS_TOKENS
     return _Verdict(addition.tokens, False, reason)
+
+
+def _trimmed(retold: Selection, plan: Plan, window: range) -> str:
+    """How much of a window is in the prompt, whichever hit brought it there."""
+    tokens = retold.problem.tokens
+    held = sum(tokens[number] for number in window if number in plan.segments)
+    whole = sum(tokens[number] for number in window)
+    return f"trimmed to {held:,} of {whole:,} tokens" if held < whole else "trimmed of what has no tokens"
 
 
 def _repeated(verdict: _Verdict) -> _Verdict:

@@ -1,10 +1,11 @@
 """Packs hits into passages under a token budget, and says of every hit what became of it and why.
 
 What is maximised is  sum of value - price x marginal tokens.  Value belongs to text: a hit's expected
-relevance (`planning.RELEVANCE_EXPONENT`) is spread evenly over its tokens, and text in several windows counts
-once, at the highest of their rates. Tokens are marginal: windows of one document that overlap
-or touch are one passage, so a window pays for the text that it adds, and for a header only if it begins a
-passage. A misfit is passed over; what is left of the budget goes to whole sentences of the best misfits.
+relevance (`planning.RELEVANCE_EXPONENT`) is spread over its tokens, by what is known of its sentences, and
+text in several windows counts once, at the highest of their rates. Tokens are marginal: windows of one
+document that overlap or touch are one passage, so a window pays for the text that it adds, and for a header
+only if it begins a passage. A window is taken whole or cut down to its best piece; a misfit is passed over,
+and what is left of the budget goes to whole sentences of the best misfits.
 
 The result is counted whole, as it will be sent, and planned again with less if the plan's sums were too low.
 Retrieval decides what the hits are, the ledger how large the budget is.
@@ -58,8 +59,9 @@ def pack(
 
     `hits` come best first. `frame.render(passages)` never has more than `budget` tokens beyond
     `frame.render([])`. `minimum_relevance` sets the price: what a window of usual length must be worth, as a
-    share of the best hit; 0 fills the budget. `relevance` weighs the sentences of a window that must be
-    trimmed; without it the beginning is kept. As long as one sentence of a hit fits, one is packed.
+    share of the best hit; 0 fills the budget. `relevance` weighs the sentences of windows, which may then be
+    cut down to the best of them; without it one is cut only to fit, and its beginning is kept. As long as
+    one sentence of a hit fits, one is packed.
     """
     if not hits:
         return Packing((), (), 0)

@@ -1,12 +1,14 @@
 """Plans which pieces of the hits to put into a prompt, by sums of the pieces' tokens.
 
-States the choice between hits as a `selection.Problem` (value per piece, tokens per piece, price, frames) and
-solves it for an allowance. The sums may be off by a few tokens where a tokenizer joins pieces otherwise;
-`packing` counts the result exactly and asks for another plan if need be.
+States the choice between hits, whole or cut down to the sentences that matter, as a `selection.Problem`
+(value per piece, tokens per piece, price, frames) and solves it for an allowance. The sums may be off by a
+few tokens where a tokenizer joins pieces otherwise; `packing` counts the result exactly and asks for
+another plan if need be.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +17,7 @@ from ragstack.context.duplicates import Distinct, distinct_hits
 from ragstack.context.frames import PromptFrame, frame_passage
 from ragstack.context.layout import Layout, lay_out
 from ragstack.context.readers import CachedCounter
-from ragstack.context.selection import Problem, select
+from ragstack.context.selection import Problem, Selection, select
 from ragstack.context.trimming import Relevance, trim_into
 from ragstack.records import Hit, Location, Passage, TextSource
 
@@ -25,6 +27,18 @@ chroma and squad (490 articles), 40 to 60 hits a question: from the best hits to
 55 % of the best score, the evidence that a hit holds falls to 49 / 13 / 10 / 2 / 1 % on chroma and 33 / 4 / 1
 / 0.4 / 0 % on squad; the eighth power gives 66 / 27 / 10 / 3 / 0.8 %. Steeper ones fit better and pack worse,
 as they leave the budget unused: evidence in 1,000 tokens on chroma 93.9, 93.5, 93.3 % with 8, 10, 12."""
+
+EVIDENCE_OF_TERMS = 2.0
+"""A sentence with all terms of the question is e^2, about 7 times, as likely to hold the evidence of its
+window as one with none, token for token."""
+
+SHORTEST_PIECE = 60
+"""Tokens of the piece that a window may be cut down to, two or three sentences: enough to be understood.
+
+With pieces, and with sentences weighed by their terms, 500 / 1,000 / 2,000 tokens hold 93.4 / 96.2 / 97.8
+instead of 91.4 / 95.5 / 97.6 % of the evidence on the tuning half of squad (490 articles) and 84.9 / 94.6 /
+98.0 instead of 83.9 / 93.9 / 97.8 % on that of chroma. Weights from 1 to 4 and pieces from 40 to 110 tokens
+change these by a point at most."""
 
 # A passage's place is known only when it is made, so its header is planned with one of usual length.
 _SAMPLE_LOCATION = Location(first_line=1000, last_line=1010)
@@ -41,12 +55,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """The distinct hits of one question, laid out and counted; `problem` has no budget until one is given."""
+    """The distinct hits of one question, laid out and counted; `problem` has no budget until one is given.
+
+    `weights` say of the segments how much each matters; there are none if nothing is known of that.
+    """
 
     distinct: tuple[Distinct, ...]
     layout: Layout
     problem: Problem
-    relevance: Relevance | None
+    weights: Mapping[int, float]
 
     @classmethod
     def from_hits(
@@ -64,23 +81,47 @@ class Planner:
         layout = lay_out([each.hit for each in distinct], source)
         tokens = _segment_tokens(layout, counter)
         lengths = [max(1, sum(tokens[number] for number in window)) for window in layout.windows]
-        relevances = _expected_relevance(distinct)
-        rates = [relevance / length for relevance, length in zip(relevances, lengths, strict=True)]
+        weights = _segment_weights(layout, relevance)
         problem = Problem(
             windows=layout.windows,
-            values=_segment_values(layout, rates, tokens),
+            values=_segment_values(layout, _expected_relevance(distinct), tokens, weights),
             tokens=tokens,
             frames=_frame_tokens(distinct, layout, frame, counter),
             price=minimum_relevance / statistics.median(lengths),
             budget=0,
         )
-        return cls(distinct, layout, problem, relevance)
+        return cls(distinct, layout, problem, weights)
 
     def plan(self, allowance: int) -> Plan:
-        """Whole windows worth most within the allowance, then parts of others in what is left of it."""
-        selection = select(replace(self.problem, budget=allowance))
-        parts = trim_into(selection, None if self.relevance is None else self._weigh)
+        """Windows and pieces worth most within the allowance, then parts of others in what is left of it."""
+        problem = replace(self.problem, budget=allowance)
+        pieces = list(self._pieces())
+        choice = replace(problem, windows=(*problem.windows, *(piece for _, piece in pieces)))
+        chosen = select(choice)
+        taken = dict(
+            pieces[index - len(problem.windows)] for index in chosen.order if index >= len(problem.windows)
+        )
+        selection = Selection(problem, chosen.segments, tokens=chosen.tokens, value=chosen.value)
+        trimmed = trim_into(selection, self.weights, leave=taken)
+        parts = {
+            index: part
+            for index, part in {**taken, **trimmed}.items()
+            if not selection.covers(problem.windows[index])
+        }
         return Plan(frozenset(selection.segments), parts)
+
+    def _pieces(self) -> Iterator[tuple[int, range]]:
+        """The windows that may be cut down, and of each the piece that is worth most for its tokens."""
+        if not self.weights:
+            return
+        for index, window in enumerate(self.problem.windows):
+            pieces = list(_short_runs(window, self.problem.tokens))
+            if pieces:
+                yield index, max(pieces, key=self._density)
+
+    def _density(self, piece: range) -> float:
+        value = sum(self.problem.values[number] for number in piece)
+        return value / max(1, self.planned_tokens(piece))
 
     def single_sentences(self, budget: int) -> Iterator[Plan]:
         """Plans of one piece each, the most valuable first, leaving out what cannot fit."""
@@ -99,9 +140,24 @@ class Planner:
         """What a passage of these segments costs by the plan."""
         return self.problem.frames[run[0]] + sum(self.problem.tokens[number] for number in run)
 
-    def _weigh(self, window: range) -> Sequence[float]:
-        assert self.relevance is not None
-        return self.relevance([self.layout.segments[number].text for number in window])
+
+def _short_runs(window: range, tokens: Mapping[int, int]) -> Iterator[range]:
+    """From every segment of the window the shortest run of `SHORTEST_PIECE` tokens; not the whole window."""
+    for start in window:
+        length = 0
+        for stop in range(start + 1, window.stop + 1):
+            length += tokens[stop - 1]
+            if length >= SHORTEST_PIECE:
+                if range(start, stop) != window:
+                    yield range(start, stop)
+                break
+
+
+def _segment_weights(layout: Layout, relevance: Relevance | None) -> dict[int, float]:
+    if relevance is None:
+        return {}
+    texts = [segment.text for segment in layout.segments.values()]
+    return dict(zip(layout.segments, relevance(texts), strict=True))
 
 
 def _segment_tokens(layout: Layout, counter: CachedCounter) -> dict[int, int]:
@@ -119,13 +175,23 @@ def _expected_relevance(distinct: Sequence[Distinct]) -> list[float]:
     return [(max(score, 0.0) / best) ** RELEVANCE_EXPONENT for score in scores]
 
 
-def _segment_values(layout: Layout, rates: Sequence[float], tokens: Mapping[int, int]) -> dict[int, float]:
-    """The value of each segment: its tokens at the highest rate of the windows that it is in."""
+def _segment_values(
+    layout: Layout, relevances: Sequence[float], tokens: Mapping[int, int], weights: Mapping[int, float]
+) -> dict[int, float]:
+    """The value of each segment: its share of the relevance of a window, the highest if it is in several.
+
+    The relevance of a window is spread over its tokens, by the weights where there are any.
+    """
     best = dict.fromkeys(tokens, 0.0)
-    for window, rate in zip(layout.windows, rates, strict=True):
+    for window, relevance in zip(layout.windows, relevances, strict=True):
+        likely = {
+            number: tokens[number] * math.exp(EVIDENCE_OF_TERMS * weights.get(number, 0.0))
+            for number in window
+        }
+        whole = sum(likely.values()) or 1.0
         for number in window:
-            best[number] = max(best[number], rate)
-    return {number: best[number] * tokens[number] for number in tokens}
+            best[number] = max(best[number], relevance * likely[number] / whole)
+    return best
 
 
 def _frame_tokens(

@@ -6,7 +6,6 @@ Puts together what the other modules find out, from what a user names; `ledger` 
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field, replace
 
@@ -31,14 +30,12 @@ from ragstack.context.hardware import (
     measure_speed,
     parse_memory,
 )
+from ragstack.context.keys import KEY_VARIABLE, api_key
 from ragstack.context.latency import RooflinePrefill, Speed, calibrate_prefill, parse_seconds
 from ragstack.context.readers import ReaderModel, TokenCounter
 from ragstack.context.solver import PrefillTime, prompt_limits
 from ragstack.errors import UsageError
 from ragstack.records import LedgerTerm
-
-KEY_VARIABLE = "RAGSTACK_API_KEY"
-"""The environment variable that holds the API key of the server that `reader` names."""
 
 LARGEST_RESERVE = 1_024
 VLLM_SHARE = 0.9
@@ -198,7 +195,7 @@ class _Place:
                 "the address holds a name or a key, which the ledger would show",
                 hint=f"give the key in the environment variable `{KEY_VARIABLE}`, the address without it",
             )
-        return cls(address, model or None, os.environ.get(KEY_VARIABLE), _LOOPBACK.match(address) is not None)
+        return cls(address, model or None, api_key(address), _LOOPBACK.match(address) is not None)
 
 
 def _window_words(described: Architecture, planned: Architecture) -> str:

@@ -27,9 +27,9 @@ def time_prompts(
     """The first token's seconds after a short and after a long prompt, of `model` on the server at `url`.
 
     A request before them lets the server load the model. The words are drawn anew each time, so that no
-    prefix is cached. Where the longer came back no later than the shorter, something else held the shorter up:
-    both are timed again, at most `ATTEMPTS` times, and the quickest of each counts. Raises ArchitectureError
-    when the server completes nothing or counts no tokens.
+    prefix is cached. Where the longer came back no later than the shorter, something held the shorter up:
+    both are timed again, at most `ATTEMPTS` times, and the quickest of each counts. Raises
+    ArchitectureError when the server completes nothing or counts no tokens.
     """
     server = ModelServer(url, key=key, timeout=TIMEOUT_SECONDS)
     most = (window or LONG_PROMPT * 2) // 2

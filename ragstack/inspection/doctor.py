@@ -69,7 +69,7 @@ def store_checks(directory: Path) -> tuple[list[Check], IndexGeneration | None]:
 def schema_revision(directory: Path) -> Check:
     """Whether this ragstack knows the store's schema, and whether it will have to migrate it."""
     from ragstack.store import migrations
-    from ragstack.store.database import damage_reported
+    from ragstack.store.connections import damage_reported
 
     database = directory / DATABASE_FILE
     try:

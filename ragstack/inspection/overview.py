@@ -107,9 +107,10 @@ def documents(system: RAGSystem, where: Filter = _EVERYTHING) -> list[DocumentIn
         return [info for info in listed if info.document_id in passing]
 
 
-def document(system: RAGSystem, document_id: int) -> DocumentView:
-    """One document whole; NotInStoreError if there is none of this id."""
+def document(system: RAGSystem, path_or_id: Path | str | int) -> DocumentView:
+    """One document whole, by its id, its file or its name; NotInStoreError if there is none."""
     with system.store.read() as snapshot:
+        document_id = snapshot.find_document(path_or_id)
         info = snapshot.document_info(document_id)
         chunks = snapshot.chunks(snapshot.chunk_ids(document_id))
         return DocumentView(

@@ -1,4 +1,4 @@
-"""Holds a hit back when most of its text has been given already by better ones.
+"""Holds a hit back when much of its text has been given already by better ones.
 
 Overlapping windows around one good sentence all score high; the list is more useful with something new in the
 place of a repetition. Nothing is removed, and no score is changed.
@@ -12,13 +12,15 @@ from heapq import heapify, heappop, heappush
 
 from ragstack.records import StoredChunk
 
-MOSTLY_KNOWN = 0.5
-"""A chunk is a repetition if less than this share of its characters is new."""
+LEAST_NEW = 0.7
+"""A chunk is a repetition if less than this share of its characters is new. The quarter that usual windows
+share with each neighbour is none; between two windows that are taken, one is."""
 
-REPETITION = 0.9
-"""A repetition is ranked as if its score were this share of it. On the tuning half of chroma, with windows of
-200 / 100, this and anything down to 0.5 raises recall of 5 chunks by 2 to 3.5 points; below 0.9 the evidence
-in 8,000 characters falls."""
+REPETITION = 0.95
+"""A repetition is ranked as if its score were this share of it. On the tuning half of chroma, recall of 5
+chunks and evidence in 2,000 characters: 90.7 and 81.3 % with half of the text new and 0.9, 91.2 and 81.7 with
+half and 0.95, 92.0 and 82.5 with these two, 91.7 and 82.4 with 85 % new and 0.95, 91.5 and 82.4 with 90 %
+and 0.97. Scores that are scaled by the share of new text are no better (91.3 and 82.4 at the best of six)."""
 
 
 def diversified(
@@ -33,7 +35,7 @@ def diversified(
     held_back: set[int] = set()
     while queue:
         _, place, best = heappop(queue)
-        if best not in held_back and unread.share(best) < MOSTLY_KNOWN:
+        if best not in held_back and unread.share(best) < LEAST_NEW:
             held_back.add(best)
             heappush(queue, (-min(REPETITION * scores[best], scores[best]), place, best))
             continue

@@ -1,19 +1,19 @@
 """What the words of a question say of a chunk: how many it holds, how rare they are and how close they stand.
 
 Pure functions of occurrences and counts. BM25 knows nothing of the order of words; nearness and adjacency do.
-Combining this with meaning is done in `fusion`.
+A word that means nearly the same counts in the place of one that is missing. Combining this with meaning is
+done in `fusion`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from statistics import fmean
 
 from ragstack.records import TermCounts
-from ragstack.retrieval.occurrences import Occurrences
+from ragstack.retrieval.occurrences import Occurrences, StandIn
 
 SATURATION = 0.6
 """BM25's k1: how much a second occurrence adds. Lower than the usual 1.2, since in a chunk of some hundred
@@ -31,21 +31,41 @@ ADJACENT = 3
 """Words: terms that follow each other in the question and stand so close in a chunk are one expression."""
 
 
+EXACT = 2
+"""How much more a term with a digit or underscore counts for coverage: numbers and identifiers have no other
+words. On the tuning halves, 1, 2 and 4: evidence in 4,000 characters on chroma 91.4, 91.7, 92.1 %, nDCG@10 on
+scifact 74.0, 74.3, 74.4 %, on squad 89.0 % each."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedEvidence:
+    """What related words add to the evidence of one chunk, and which they are: (term, word in its place)."""
+
+    bm25: float = 0.0
+    nearness: float = 0.0
+    adjacency: float = 0.0
+    words: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class LexicalEvidence:
     """What the words say of one chunk. `matched` are the terms it holds, in the order of the question.
 
     `bm25` is above 0 if it holds any. `nearness` and `adjacency` are shares in [0, 1] of the rarity of all
     terms: of those that stand together within `NEAR` words, and of the pairs that stand side by side.
+    `coverage` is the share of their squared rarities that it holds at all, so that the rarest decide; `EXACT`
+    terms count more. `related` comes on top.
     """
 
-    bm25: float
-    nearness: float
-    adjacency: float
-    matched: tuple[str, ...]
+    bm25: float = 0.0
+    nearness: float = 0.0
+    adjacency: float = 0.0
+    coverage: float = 0.0
+    matched: tuple[str, ...] = ()
+    related: RelatedEvidence = field(default_factory=RelatedEvidence)
 
 
-NO_EVIDENCE = LexicalEvidence(0.0, 0.0, 0.0, ())
+NO_EVIDENCE = LexicalEvidence()
 
 
 def rarities(counts: TermCounts) -> dict[str, float]:
@@ -63,21 +83,87 @@ def rarities(counts: TermCounts) -> dict[str, float]:
 def lexical_evidence(counts: TermCounts, occurrences: Occurrences) -> dict[int, LexicalEvidence]:
     """The evidence of every chunk in `occurrences`."""
     weights = rarities(counts)
-    usual = fmean(occurrences.lengths.values()) if occurrences.lengths else 1.0
-    words = [term for term in weights if term.isalnum()]
-    pairs = [(one, other, min(weights[one], weights[other])) for one, other in pairwise(words)]
+    lengths = occurrences.lengths.values()
+    usual = math.fsum(lengths) / len(lengths) if lengths else 1.0
+    terms = _Terms(weights, [*pairwise(term for term in weights if term.isalnum())])
     return {
-        chunk_id: LexicalEvidence(
-            bm25=_bm25(places, weights, occurrences.lengths[chunk_id] / usual),
-            nearness=_nearness(places, weights),
-            adjacency=_adjacency(places, pairs),
-            matched=tuple(term for term in weights if term in places),
+        chunk_id: terms.evidence(
+            places, occurrences.stand_ins.get(chunk_id, {}), occurrences.lengths[chunk_id] / usual
         )
         for chunk_id, places in occurrences.places.items()
     }
 
 
 Places = Mapping[str, Sequence[int]]
+
+
+class _Terms:
+    """The terms of one question with their rarities, and the pairs of words that follow each other in it."""
+
+    def __init__(self, weights: Mapping[str, float], pairs: Sequence[tuple[str, str]]) -> None:
+        self._weights = weights
+        self._pairs = pairs
+        self._total = sum(weights.values())
+        self._pair_total = sum(min(weights[one], weights[other]) for one, other in pairs)
+        self._cover = {term: _cover_weight(term, weight) for term, weight in weights.items()}
+        self._cover_total = sum(self._cover.values())
+
+    def evidence(
+        self, places: Places, stand_ins: Mapping[str, StandIn], relative_length: float
+    ) -> LexicalEvidence:
+        """What the places of its words say of one chunk."""
+        exact = self._measures(places, self._weights, relative_length)
+        return LexicalEvidence(
+            *exact,
+            coverage=_share(sum(self._cover[term] for term in places), self._cover_total),
+            matched=tuple(term for term in self._weights if term in places),
+            related=self._related(places, stand_ins, relative_length, exact) if stand_ins else _NO_RELATED,
+        )
+
+    def _related(
+        self,
+        places: Places,
+        stand_ins: Mapping[str, StandIn],
+        relative_length: float,
+        exact: tuple[float, float, float],
+    ) -> RelatedEvidence:
+        """What is added when each stand-in counts as its term, with the square of its closeness."""
+        weights = dict(self._weights)
+        for term, stand_in in stand_ins.items():
+            weights[term] *= stand_in.related.closeness**2
+        stands = {term: stand_in.places for term, stand_in in stand_ins.items()}
+        bm25, nearness, adjacency = self._measures({**places, **stands}, weights, relative_length)
+        words = tuple((term, stand_ins[term].related.word) for term in weights if term in stand_ins)
+        return RelatedEvidence(bm25 - exact[0], nearness - exact[1], adjacency - exact[2], words)
+
+    def _measures(
+        self, places: Places, weights: Mapping[str, float], relative_length: float
+    ) -> tuple[float, float, float]:
+        """BM25, nearness and adjacency."""
+        return (
+            _bm25(places, weights, relative_length),
+            _share(_nearest(places, weights), self._total),
+            _share(self._adjacent(places, weights), self._pair_total),
+        )
+
+    def _adjacent(self, places: Places, weights: Mapping[str, float]) -> float:
+        """The weight of the pairs that stand side by side, in either order."""
+        return sum(
+            min(weights[one], weights[other])
+            for one, other in self._pairs
+            if one in places and other in places and _are_adjacent(places[one], places[other])
+        )
+
+
+_NO_RELATED = RelatedEvidence()
+
+
+def _cover_weight(term: str, weight: float) -> float:
+    return weight * weight * (EXACT if any(each.isdigit() or each == "_" for each in term) else 1)
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else 0.0
 
 
 def _bm25(places: Places, weights: Mapping[str, float], relative_length: float) -> float:
@@ -88,9 +174,8 @@ def _bm25(places: Places, weights: Mapping[str, float], relative_length: float) 
     )
 
 
-def _nearness(places: Places, weights: Mapping[str, float]) -> float:
-    """The greatest weight of distinct terms within `NEAR` words, as a share of the weight of all terms."""
-    total = sum(weights.values())
+def _nearest(places: Places, weights: Mapping[str, float]) -> float:
+    """The greatest weight of distinct terms within `NEAR` words."""
     stands = sorted((place, term) for term, found in places.items() for place in found)
     inside: dict[str, int] = {}
     weight = best = 0.0
@@ -104,16 +189,7 @@ def _nearness(places: Places, weights: Mapping[str, float]) -> float:
             weight -= weights[left] if inside[left] == 0 else 0.0
             first += 1
         best = max(best, weight)
-    return best / total if total > 0 else 0.0
-
-
-def _adjacency(places: Places, pairs: Sequence[tuple[str, str, float]]) -> float:
-    """The weight of the pairs that stand side by side, in either order, as a share of that of all pairs."""
-    total = sum(weight for _, _, weight in pairs)
-    found = sum(
-        weight for one, other, weight in pairs if _are_adjacent(places.get(one, ()), places.get(other, ()))
-    )
-    return found / total if total > 0 else 0.0
+    return best
 
 
 def _are_adjacent(ones: Sequence[int], others: Sequence[int]) -> bool:

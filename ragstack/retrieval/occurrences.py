@@ -1,4 +1,4 @@
-"""Where the terms of a question stand in the chunks that were found, counted in words.
+"""Where the terms of a question, or words like them, stand in the chunks that were found, counted in words.
 
 The chunks are indexed once more in memory, by the same FTS5 tokenizer as the store's, so that stems and
 borders of words are exactly those by which they were found. Nothing is scored here.
@@ -11,9 +11,10 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ragstack.records import StoredChunk
+from ragstack.retrieval.related import RelatedWord, related_words
 from ragstack.words import PAIRED, character_pairs
 
 _COLUMN_GAP = 1_000_000
@@ -23,11 +24,15 @@ _COLUMNS = ("body", "headings", "pairs")
 
 _CREATE = """
 CREATE VIRTUAL TABLE words USING fts5(
-    body, headings, pairs, tokenize = 'porter unicode61 remove_diacritics 2'
+    body, headings, pairs, content = '', tokenize = 'porter unicode61 remove_diacritics 2'
 );
 CREATE VIRTUAL TABLE places USING fts5vocab(words, instance);
+CREATE VIRTUAL TABLE terms USING fts5(term, content = '', tokenize = 'porter unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE stems USING fts5vocab(terms, instance);
 """
 _INSERT = "INSERT INTO words(rowid, body, headings, pairs) VALUES (?, ?, ?, ?)"
+_INSERT_TERM = "INSERT INTO terms(rowid, term) VALUES (?, ?)"
+_RELATED_ROW = -1
 
 _IS_TERM = "SELECT doc, col, offset FROM places WHERE term = ?"
 _BEGINS_WITH = "SELECT doc, col, offset FROM places WHERE term >= ? AND term < ?"
@@ -36,14 +41,24 @@ _LONE = re.compile(f"[{PAIRED}]")
 
 
 @dataclass(frozen=True, slots=True)
+class StandIn:
+    """A word that a chunk holds in the place of a related term that it lacks, and where it stands."""
+
+    related: RelatedWord
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Occurrences:
     """The sorted places of each term in each chunk that holds it, and the number of words of every chunk.
 
-    Places count words; those in headings lie far from those in the text.
+    Places count words; those in headings lie far from those in the text. `stand_ins` are, for the terms that
+    a chunk lacks, the closest related word that it holds.
     """
 
     places: Mapping[int, Mapping[str, tuple[int, ...]]]
     lengths: Mapping[int, int]
+    stand_ins: Mapping[int, Mapping[str, StandIn]] = field(default_factory=dict)
 
 
 def find_occurrences(terms: Sequence[str], chunks: Mapping[int, StoredChunk]) -> Occurrences:
@@ -53,12 +68,18 @@ def find_occurrences(terms: Sequence[str], chunks: Mapping[int, StoredChunk]) ->
         numbers = dict(enumerate(chunks, start=1))
         rows = (_row(number, chunks[chunk_id]) for number, chunk_id in numbers.items())
         database.executemany(_INSERT, rows)
-        places: dict[int, dict[str, tuple[int, ...]]] = {chunk_id: {} for chunk_id in chunks}
-        for term, words in _words_of(database, terms).items():
+        stems = _stems_of_terms(database, terms)
+        places: dict[int, dict[str, tuple[int, ...]]] = {number: {} for number in numbers}
+        for term, words in stems.items():
             for number, found in _places(database, term, words).items():
-                places[numbers[number]][term] = found
+                places[number][term] = found
+        stand_ins = _stand_ins(database, stems, places)
         lengths = _lengths(database)
-    return Occurrences(places, {numbers[number]: length for number, length in lengths.items()})
+    return Occurrences(
+        {chunk_id: places[number] for number, chunk_id in numbers.items()},
+        {chunk_id: lengths[number] for number, chunk_id in numbers.items()},
+        {numbers[number]: found for number, found in stand_ins.items()},
+    )
 
 
 def _row(number: int, chunk: StoredChunk) -> tuple[int, str, str, str]:
@@ -66,16 +87,21 @@ def _row(number: int, chunk: StoredChunk) -> tuple[int, str, str, str]:
     return number, chunk.text, "\n".join(headings), character_pairs(chunk.text)
 
 
-def _words_of(database: sqlite3.Connection, terms: Sequence[str]) -> dict[str, list[str]]:
+def _stems_of_terms(database: sqlite3.Connection, terms: Iterable[str]) -> dict[str, list[str]]:
     """The stems that each term consists of: one for a word, several for a phrase."""
-    probes = {-number: term for number, term in enumerate(terms, start=1)}
-    database.executemany(_INSERT, [(number, term, "", "") for number, term in probes.items()])
-    words: dict[str, list[str]] = {term: [] for term in terms}
-    found = database.execute("SELECT doc, term FROM places WHERE doc < 0 ORDER BY doc, offset")
-    for number, word in found:
-        words[probes[number]].append(word)
-    database.executemany("DELETE FROM words WHERE rowid = ?", [(number,) for number in probes])
-    return words
+    numbered = dict(enumerate(terms))
+    database.executemany(_INSERT_TERM, numbered.items())
+    stems: dict[str, list[str]] = {term: [] for term in numbered.values()}
+    for number, stem in database.execute("SELECT doc, term FROM stems ORDER BY doc, offset"):
+        stems[numbered[number]].append(stem)
+    return stems
+
+
+def _stems_of_words(database: sqlite3.Connection, words: Iterable[str]) -> Iterator[str]:
+    """The stem of each related word; they are plain, so that a row of them keeps their order and number."""
+    database.execute(_INSERT_TERM, (_RELATED_ROW, " ".join(words)))
+    for (stem,) in database.execute("SELECT term FROM stems WHERE doc = ? ORDER BY offset", (_RELATED_ROW,)):
+        yield stem
 
 
 def _places(database: sqlite3.Connection, term: str, words: Sequence[str]) -> dict[int, tuple[int, ...]]:
@@ -92,6 +118,27 @@ def _places(database: sqlite3.Connection, term: str, words: Sequence[str]) -> di
             if (kept := _followed(places, other.get(number, ()), distance))
         }
     return first
+
+
+def _stand_ins(
+    database: sqlite3.Connection,
+    stems: Mapping[str, Sequence[str]],
+    places: Mapping[int, Mapping[str, tuple[int, ...]]],
+) -> dict[int, dict[str, StandIn]]:
+    """By row, the closest related word for every term that the row lacks, if it holds one."""
+    related = {term: related_words(words[0]) for term, words in stems.items() if len(words) == 1}
+    words = dict.fromkeys(each.word for of_term in related.values() for each in of_term)
+    held = {
+        word: _grouped(_stands(database, _IS_TERM, (stem,)))
+        for word, stem in zip(words, _stems_of_words(database, words), strict=True)
+    }
+    stand_ins: dict[int, dict[str, StandIn]] = defaultdict(dict)
+    for term, of_term in related.items():
+        for each in of_term:
+            for number, found in held[each.word].items():
+                if term not in places[number] and term not in stand_ins[number]:
+                    stand_ins[number][term] = StandIn(each, found)
+    return stand_ins
 
 
 def _followed(places: Iterable[int], others: Iterable[int], distance: int) -> tuple[int, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragstack.chunking.windows import chunk_document
 from ragstack.records import ChunkerSettings, Document, Embedder
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ def question_vector(embedder: Embedder, question: str) -> FloatArray:
     half = embedder.max_tokens // 2
     if len(question) <= half or embedder.tokenizer.count(question) <= half:
         return embedder.embed_query(question)
+    from ragstack.chunking.windows import chunk_document
+
     document = Document(text=question, media_type="text/plain", reader="question", reader_version=1)
     chunks = chunk_document(
         document,

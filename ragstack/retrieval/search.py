@@ -16,8 +16,9 @@ from ragstack.retrieval.reranking import reranked
 if TYPE_CHECKING:
     from ragstack.records import FloatArray
 
-MIN_CANDIDATES = 100
-"""Each search returns at least this many candidates, so that one found by both is seen by both."""
+MIN_CANDIDATES = 60
+"""Each search returns at least this many candidates, so that one found by both is seen by both. With 50 every
+measure of chroma and squad is that of 100, in two thirds of the time; with 50 scifact lost 0.1 of nDCG@10."""
 
 _EVERYTHING = Filter()
 
@@ -78,6 +79,7 @@ def _weighed(
             lexical_score=evidence.get(chunk_id, NO_EVIDENCE).bm25,
             shares=shares[chunk_id],
             matched=evidence.get(chunk_id, NO_EVIDENCE).matched,
+            related=evidence.get(chunk_id, NO_EVIDENCE).related.words,
             score_rank=score_ranks[chunk_id],
         )
         for chunk_id in diversified(ranking, scores, chunks)

@@ -26,12 +26,12 @@ and .995; two with 2 times, .995. Too hard elsewhere: one with 4 times (.901 at 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy.engine import Connection
 
 from ragstack.store import vectors as faiss_side
 from ragstack.store.stored_vectors import (
@@ -119,7 +119,7 @@ def candidates_for(limit: int) -> int:
 
 
 def build_stored(
-    connection: Connection,
+    connection: sqlite3.Connection,
     generation_id: int,
     dimension: int,
     *,
@@ -167,7 +167,9 @@ def _build_inverted(
     return _with_probes(growing.finish(), nearest, len(sample))
 
 
-def _sample(connection: Connection, ids: IntArray, dimension: int, random: np.random.Generator) -> FloatArray:
+def _sample(
+    connection: sqlite3.Connection, ids: IntArray, dimension: int, random: np.random.Generator
+) -> FloatArray:
     """Vectors to train on, drawn evenly from those of `ids`; shape (n, dimension)."""
     wanted = min(len(ids), faiss_side.list_count(len(ids)) * faiss_side.TRAINING_PER_LIST)
     chosen = ids[np.sort(random.choice(len(ids), wanted, replace=False))]

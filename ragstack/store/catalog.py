@@ -6,21 +6,14 @@ Only counts and names; texts and searching belong to `snapshot`.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from sqlalchemy import Select, func, select
-from sqlalchemy.engine import Connection
 
 from ragstack.errors import NotInStoreError
 from ragstack.records import SelectedDocument
-from ragstack.store.database import bind_ids, decoding, ids_in
-from ragstack.store.models import ChunkRow, DeadVector, Failure, IngestRun, Segment, Source, StoredDocument
-
-if TYPE_CHECKING:
-    from ragstack.store.database import AnyRow
+from ragstack.store.connections import IDS_IN, bind_ids, decoding, fetch, fetch_one, scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,65 +106,77 @@ class RunInfo:
     summary: Mapping[str, int]
 
 
-def _documents(generation_id: int) -> Select[*tuple[object, ...]]:
-    counts = (
-        select(
-            ChunkRow.document_id,
-            func.count().label("chunks"),
-            func.sum(ChunkRow.tokens).label("tokens"),
-        )
-        .where(ChunkRow.generation_id == generation_id)
-        .group_by(ChunkRow.document_id)
-        .subquery()
+_DOCUMENTS = """
+    SELECT d.id AS document_id, d.source_id, s.kind AS source_kind, s.root, d.path, d.title, d.media_type,
+        d.content_hash, d.text_hash, d.characters, d.lines, d.lines_are_original, d.reader, d.reader_version,
+        d.size, d.mtime_ns, d.ingested_at, d.stale_reason,
+        coalesce(counts.chunks, 0) AS chunks, coalesce(counts.tokens, 0) AS tokens
+    FROM documents d JOIN sources s ON s.id = d.source_id
+    LEFT JOIN (
+        SELECT document_id, count(*) AS chunks, sum(tokens) AS tokens
+        FROM chunks WHERE generation_id = :generation {} GROUP BY document_id
+    ) counts ON counts.document_id = d.id
+"""
+_ALL_DOCUMENTS = f"{_DOCUMENTS.format('')} ORDER BY s.root, d.path"
+_ONE_DOCUMENT = f"{_DOCUMENTS.format('AND document_id = :document')} WHERE d.id = :document"
+
+_SELECTED = """
+    SELECT d.id AS document_id, d.path, d.title, d.characters, d.content_hash
+    FROM documents d JOIN sources s ON s.id = d.source_id {} ORDER BY s.root, d.path
+"""
+
+_SOURCES = """
+    SELECT s.id, s.kind, s.root, s.created_at,
+        (SELECT count(*) FROM documents d WHERE d.source_id = s.id),
+        (SELECT count(*) FROM documents d WHERE d.source_id = s.id AND d.stale_reason IS NOT NULL),
+        (SELECT count(*) FROM failures f WHERE f.source_id = s.id)
+    FROM sources s ORDER BY s.kind, s.root
+"""
+
+_FAILURES = """
+    SELECT s.root, f.path, f.reason, f.failed_at
+    FROM failures f JOIN sources s ON s.id = f.source_id ORDER BY s.root, f.path
+"""
+
+_SEGMENTS = """
+    SELECT s.file, s.kind, s.bytes, s.vectors, s.first_chunk_id, s.last_chunk_id, s.created_at, s.details, (
+        SELECT count(*) FROM dead_vectors v WHERE v.generation_id = s.generation_id
+        AND v.chunk_id BETWEEN s.first_chunk_id AND s.last_chunk_id
+    ) AS dead
+    FROM segments s WHERE s.generation_id = ? AND s.retired_at IS NULL ORDER BY s.first_chunk_id
+"""
+
+_UNPUBLISHED = """
+    SELECT count(*) FROM chunks WHERE generation_id = :generation AND id > (
+        SELECT coalesce(max(last_chunk_id), 0) FROM segments
+        WHERE generation_id = :generation AND retired_at IS NULL
     )
-    return (
-        select(
-            StoredDocument.id.label("document_id"),
-            *(
-                column
-                for column in StoredDocument.__table__.columns
-                if column.name in DocumentInfo.__dataclass_fields__
-            ),
-            Source.kind.label("source_kind"),
-            Source.root,
-            func.coalesce(counts.c.chunks, 0).label("chunks"),
-            func.coalesce(counts.c.tokens, 0).label("tokens"),
-        )
-        .join(Source, Source.id == StoredDocument.source_id)
-        .outerjoin(counts, counts.c.document_id == StoredDocument.id)
-    )
+"""
 
 
-def _document_info(row: AnyRow) -> DocumentInfo:
-    return DocumentInfo(**row._mapping)
+def _document_info(row: sqlite3.Row) -> DocumentInfo:
+    values = {**row}
+    return DocumentInfo(**(values | {"lines_are_original": bool(values["lines_are_original"])}))
 
 
-def documents(connection: Connection, generation_id: int) -> list[DocumentInfo]:
+def documents(connection: sqlite3.Connection, generation_id: int) -> list[DocumentInfo]:
     """Every document, by root and path."""
-    statement = _documents(generation_id).order_by(Source.root, StoredDocument.path)
-    return [_document_info(row) for row in connection.execute(statement)]
+    return [_document_info(row) for row in fetch(connection, _ALL_DOCUMENTS, {"generation": generation_id})]
 
 
-def selected_documents(connection: Connection, ids: Sequence[int] | None) -> list[SelectedDocument]:
+def selected_documents(connection: sqlite3.Connection, ids: Sequence[int] | None) -> list[SelectedDocument]:
     """The documents of these ids, all for None, by root and path."""
-    columns = ("path", "title", "characters", "content_hash")
-    statement = (
-        select(StoredDocument.id.label("document_id"), *(getattr(StoredDocument, name) for name in columns))
-        .join(Source, Source.id == StoredDocument.source_id)
-        .order_by(Source.root, StoredDocument.path)
-    )
     if ids is None:
-        rows = connection.execute(statement)
+        rows = fetch(connection, _SELECTED.format(""))
     else:
-        rows = connection.execute(
-            statement.where(StoredDocument.id.in_(ids_in("wanted"))), {"wanted": bind_ids(ids)}
-        )
-    return [SelectedDocument(**row._mapping) for row in rows]
+        wanted = {"wanted": bind_ids(ids)}
+        rows = fetch(connection, _SELECTED.format(f"WHERE d.id {IDS_IN.format('wanted')}"), wanted)
+    return [SelectedDocument(**row) for row in rows]
 
 
-def document(connection: Connection, generation_id: int, document_id: int) -> DocumentInfo:
+def document(connection: sqlite3.Connection, generation_id: int, document_id: int) -> DocumentInfo:
     """One document; NotInStoreError if there is none of this id."""
-    row = connection.execute(_documents(generation_id).where(StoredDocument.id == document_id)).first()
+    row = fetch_one(connection, _ONE_DOCUMENT, {"generation": generation_id, "document": document_id})
     if row is None:
         raise NotInStoreError(
             f"there is no document {document_id} in the store",
@@ -180,16 +185,14 @@ def document(connection: Connection, generation_id: int, document_id: int) -> Do
     return _document_info(row)
 
 
-def find_document(connection: Connection, name: str) -> int:
+def find_document(connection: sqlite3.Connection, name: str) -> int:
     """The id of the document whose file or name is `name`; NotInStoreError unless there is exactly one."""
     absolute = Path(name).expanduser().absolute().as_posix()
     rows = connection.execute(
-        select(StoredDocument.id, StoredDocument.path, Source.root).join(
-            Source, Source.id == StoredDocument.source_id
-        )
-    ).all()
-    exact = [row.id for row in rows if row.root and f"{row.root.rstrip('/')}/{row.path}" == absolute]
-    found = exact or [row.id for row in rows if row.path == name]
+        "SELECT d.id, d.path, s.root FROM documents d JOIN sources s ON s.id = d.source_id"
+    ).fetchall()
+    exact = [number for number, path, root in rows if root and f"{root.rstrip('/')}/{path}" == absolute]
+    found = exact or [number for number, path, _ in rows if path == name]
     if len(found) == 1:
         return int(found[0])
     several = f"{len(found)} documents are" if found else "no document is"
@@ -198,80 +201,37 @@ def find_document(connection: Connection, name: str) -> int:
     )
 
 
-def sources(connection: Connection) -> list[SourceInfo]:
+def sources(connection: sqlite3.Connection) -> list[SourceInfo]:
     """Every source, by kind and root."""
-    held = select(func.count()).where(StoredDocument.source_id == Source.id)
-    rows = connection.execute(
-        select(
-            Source.id,
-            Source.kind,
-            Source.root,
-            Source.created_at,
-            held.scalar_subquery(),
-            held.where(StoredDocument.stale_reason.is_not(None)).scalar_subquery(),
-            select(func.count()).where(Failure.source_id == Source.id).scalar_subquery(),
-        ).order_by(Source.kind, Source.root)
-    )
-    return [SourceInfo(*row) for row in rows]
+    return [SourceInfo(*row) for row in connection.execute(_SOURCES)]
 
 
-def failures(connection: Connection) -> list[FailureInfo]:
+def failures(connection: sqlite3.Connection) -> list[FailureInfo]:
     """Every file that could not be read, by root and path."""
-    rows = connection.execute(
-        select(Source.root, Failure.path, Failure.reason, Failure.failed_at)
-        .join(Source, Source.id == Failure.source_id)
-        .order_by(Source.root, Failure.path)
-    )
-    return [FailureInfo(*row) for row in rows]
+    return [FailureInfo(*row) for row in connection.execute(_FAILURES)]
 
 
-def segments(connection: Connection, generation_id: int) -> list[SegmentInfo]:
+def segments(connection: sqlite3.Connection, generation_id: int) -> list[SegmentInfo]:
     """The published segments of a generation, oldest ids first."""
-    dead = (
-        select(func.count())
-        .where(
-            DeadVector.generation_id == Segment.generation_id,
-            DeadVector.chunk_id >= Segment.first_chunk_id,
-            DeadVector.chunk_id <= Segment.last_chunk_id,
-        )
-        .scalar_subquery()
-    )
-    rows = connection.execute(
-        select(
-            Segment.file, Segment.kind, Segment.bytes, Segment.vectors, dead.label("dead"),
-            Segment.first_chunk_id, Segment.last_chunk_id, Segment.created_at, Segment.details,
-        )
-        .where(Segment.generation_id == generation_id, Segment.retired_at.is_(None))
-        .order_by(Segment.first_chunk_id)
-    )  # fmt: skip
+    rows = fetch(connection, _SEGMENTS, (generation_id,))
     with decoding("the manifest of an index file"):
-        return [SegmentInfo(**{**row._mapping, "details": json.loads(row.details)}) for row in rows]
+        return [SegmentInfo(**{**row, "details": json.loads(row["details"])}) for row in rows]
 
 
-def unpublished(connection: Connection, generation_id: int) -> int:
+def unpublished(connection: sqlite3.Connection, generation_id: int) -> int:
     """Number of chunks of a generation that no published segment covers yet."""
-    covered = select(func.coalesce(func.max(Segment.last_chunk_id), 0)).where(
-        Segment.generation_id == generation_id, Segment.retired_at.is_(None)
-    )
-    waiting = select(func.count()).where(
-        ChunkRow.generation_id == generation_id, ChunkRow.id > covered.scalar_subquery()
-    )
-    return int(connection.execute(waiting).scalar_one())
+    return int(scalar(connection, _UNPUBLISHED, {"generation": generation_id}))
 
 
-def repeated(connection: Connection, generation_id: int) -> int:
+def repeated(connection: sqlite3.Connection, generation_id: int) -> int:
     """Number of chunks of a generation whose embedded input an earlier chunk has, too."""
-    counted = select(func.count() - func.count(ChunkRow.input_hash.distinct())).where(
-        ChunkRow.generation_id == generation_id
-    )
-    return int(connection.execute(counted).scalar_one())
+    statement = "SELECT count(*) - count(DISTINCT input_hash) FROM chunks WHERE generation_id = ?"
+    return int(scalar(connection, statement, (generation_id,)))
 
 
-def last_run(connection: Connection) -> RunInfo | None:
+def last_run(connection: sqlite3.Connection) -> RunInfo | None:
     """The last ingest that changed something, if there was one."""
-    row = connection.execute(
-        select(IngestRun.started_at, IngestRun.finished_at, IngestRun.summary)
-        .order_by(IngestRun.id.desc())
-        .limit(1)
-    ).first()
+    row = fetch_one(
+        connection, "SELECT started_at, finished_at, summary FROM ingest_runs ORDER BY id DESC LIMIT 1"
+    )
     return RunInfo(row[0], row[1], json.loads(row[2])) if row else None

@@ -7,6 +7,7 @@ is committed whole or not at all.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from ragstack.records import Chunk, Document, Element, ElementKind, FileStat
+from ragstack.records import Chunk, Document, FileStat
 from ragstack.store import fulltext, integrity
 from ragstack.store.clock import now
-from ragstack.store.database import bind_ids, decoding, ids_in, last_id
+from ragstack.store.connections import bind_ids
+from ragstack.store.database import driver, ids_in, last_id
+from ragstack.store.elements import elements_to_json
 from ragstack.store.models import (
     ChunkRow,
     DeadVector,
@@ -56,6 +59,21 @@ class IncomingDocument:
     vectors: FloatArray
 
 
+_DESCRIPTION = (
+    (
+        "SELECT title, media_type, text_hash, lines, lines_are_original, reader, reader_version "
+        "FROM documents WHERE id = ?"
+    ),
+    "SELECT key, value FROM document_metadata WHERE document_id = ? ORDER BY key",
+    "SELECT elements FROM document_structures WHERE document_id = ?",
+    "SELECT start, kind, label FROM landmarks WHERE document_id = ? ORDER BY start",
+    "SELECT start, first_line FROM text_blocks WHERE document_id = ? ORDER BY start",
+)
+"""What describes a document, in the order of its checksum."""
+
+_LINES_ARE_ORIGINAL = 4
+
+
 def put_document(
     connection: Connection, incoming: IncomingDocument, *, generation_id: int, replaces: int | None
 ) -> int:
@@ -86,38 +104,15 @@ def seal(connection: Connection, document_id: int) -> None:
     connection.execute(
         update(StoredDocument)
         .where(StoredDocument.id == document_id)
-        .values(checksum=checksum_of(connection, document_id))
+        .values(checksum=checksum_of(driver(connection), document_id))
     )
 
 
-def checksum_of(connection: Connection, document_id: int) -> bytes:
+def checksum_of(connection: sqlite3.Connection, document_id: int) -> bytes:
     """The checksum of what describes a document: its row, metadata, structure, landmarks, line numbers."""
-    parts: list[Any] = []
-    for columns, key, order in (
-        (
-            (
-                StoredDocument.title,
-                StoredDocument.media_type,
-                StoredDocument.text_hash,
-                StoredDocument.lines,
-                StoredDocument.lines_are_original,
-                StoredDocument.reader,
-                StoredDocument.reader_version,
-            ),
-            StoredDocument.id,
-            StoredDocument.id,
-        ),
-        ((DocumentMetadata.key, DocumentMetadata.value), DocumentMetadata.document_id, DocumentMetadata.key),
-        ((DocumentStructure.elements,), DocumentStructure.document_id, DocumentStructure.document_id),
-        (
-            (StoredLandmark.start, StoredLandmark.kind, StoredLandmark.label),
-            StoredLandmark.document_id,
-            StoredLandmark.start,
-        ),
-        ((TextBlock.start, TextBlock.first_line), TextBlock.document_id, TextBlock.start),
-    ):
-        rows = connection.execute(select(*columns).where(key == document_id).order_by(order))
-        parts.append([list(row) for row in rows])
+    parts = [[list(row) for row in connection.execute(part, (document_id,))] for part in _DESCRIPTION]
+    for row in parts[0]:
+        row[_LINES_ARE_ORIGINAL] = bool(row[_LINES_ARE_ORIGINAL])  # which SQLite keeps as a number
     return integrity.description_checksum(parts)
 
 
@@ -175,22 +170,13 @@ def _insert_text(connection: Connection, document_id: int, document: Document) -
             for key, value in document.metadata.items()
         ],
     )
-    elements = json.dumps([[e.kind, e.start, e.end, e.level, e.title] for e in document.elements])
-    _insert_all(connection, DocumentStructure, [{"document_id": document_id, "elements": elements}])
+    structure = {"document_id": document_id, "elements": elements_to_json(document.elements)}
+    _insert_all(connection, DocumentStructure, [structure])
 
 
 def _insert_all(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> None:
     if rows:
         connection.execute(insert(model), rows)
-
-
-def elements_from_json(value: str) -> tuple[Element, ...]:
-    """The elements that `DocumentStructure` keeps."""
-    with decoding("the structure of a document"):
-        return tuple(
-            Element(ElementKind(kind), start, end, level, title)
-            for kind, start, end, level, title in json.loads(value)
-        )
 
 
 def insert_chunks(
@@ -227,7 +213,7 @@ def insert_chunks(
         chunk_rows.append({**values, "checksum": checksum})
     _insert_all(connection, ChunkRow, chunk_rows)
     _insert_all(connection, VectorRow, vector_rows)
-    fulltext.insert_rows(connection, search_rows)
+    fulltext.insert_rows(driver(connection), search_rows)
 
 
 def delete_chunks(connection: Connection, chunk_ids: Sequence[int]) -> None:
@@ -235,7 +221,7 @@ def delete_chunks(connection: Connection, chunk_ids: Sequence[int]) -> None:
     bound = {"gone": bind_ids(chunk_ids)}
     statement = select(ChunkRow.id, ChunkRow.generation_id).where(ChunkRow.id.in_(ids_in("gone")))
     _mask(connection, [(row[0], row[1]) for row in connection.execute(statement, bound)])
-    fulltext.delete_rows(connection, chunk_ids)
+    fulltext.delete_rows(driver(connection), chunk_ids)
     connection.execute(delete(ChunkRow).where(ChunkRow.id.in_(ids_in("gone"))), bound)
 
 
@@ -256,7 +242,7 @@ def _delete_contents(connection: Connection, document_ids: list[int]) -> None:
         select(ChunkRow.id, ChunkRow.generation_id).where(ChunkRow.document_id.in_(owned)), bound
     ).all()
     _mask(connection, [(row[0], row[1]) for row in rows])
-    fulltext.delete_rows(connection, [row[0] for row in rows])
+    fulltext.delete_rows(driver(connection), [row[0] for row in rows])
     for model in (ChunkRow, TextBlock, StoredLandmark, DocumentMetadata, DocumentStructure):
         connection.execute(delete(model).where(model.document_id.in_(owned)), bound)
 

@@ -2,58 +2,65 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, or_, select
-from sqlalchemy.engine import Connection
+import sqlite3
+from typing import Any
 
 from ragstack.records import Filter
-from ragstack.store.database import bind_ids, ids_in
-from ragstack.store.models import DocumentMetadata, StoredDocument
+from ragstack.store.connections import IDS_IN, bind_ids
 
 SHORT_NAMES = {"md": "markdown", "txt": "plain", "htm": "html"}
 """File extensions that people write where the media type has another word."""
 
 
-def matching_documents(connection: Connection, where: Filter) -> list[int] | None:
+_HAS_METADATA = (
+    "EXISTS (SELECT 1 FROM document_metadata "
+    "WHERE document_id = documents.id AND key = :key{0} AND value = :value{0})"
+)
+
+
+def matching_documents(connection: sqlite3.Connection, where: Filter) -> list[int] | None:
     """Ids of the documents that pass; None when there is no condition, so that all do."""
     if where.is_empty:
         return None
-    statement = select(StoredDocument.id, StoredDocument.path).where(*_conditions(where))
-    bound = {"named": bind_ids(where.documents)} if where.documents else {}
-    rows = connection.execute(statement, bound).all()
+    conditions, bound = _conditions(where)
+    only = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    rows = connection.execute(f"SELECT id, path FROM documents {only}", bound).fetchall()
     if not where.paths:
-        return [row.id for row in rows]
+        return [document_id for document_id, _ in rows]
     from pathspec import GitIgnoreSpec
 
     globs = GitIgnoreSpec.from_lines(where.paths)
-    return [row.id for row in rows if globs.match_file(row.path)]
+    return [document_id for document_id, path in rows if globs.match_file(path)]
 
 
-def _conditions(where: Filter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+def _conditions(where: Filter) -> tuple[list[str], dict[str, Any]]:
+    """All conditions but the paths, in SQL, and the values that are bound in them."""
+    conditions: list[str] = []
+    bound: dict[str, Any] = {}
     if where.media_types:
-        conditions.append(or_(*(_is_media_type(name) for name in where.media_types)))
+        of_type = [_media_type(number, name, bound) for number, name in enumerate(where.media_types)]
+        conditions.append(f"({' OR '.join(of_type)})")
     if where.since is not None:
-        conditions.append(StoredDocument.mtime_ns >= int(where.since.timestamp() * 1e9))
+        conditions.append("mtime_ns >= :since")
+        bound["since"] = int(where.since.timestamp() * 1e9)
     if where.until is not None:
-        conditions.append(StoredDocument.mtime_ns <= int(where.until.timestamp() * 1e9))
+        conditions.append("mtime_ns <= :until")
+        bound["until"] = int(where.until.timestamp() * 1e9)
     if where.documents:
-        conditions.append(StoredDocument.id.in_(ids_in("named")))
-    for key, value in where.metadata:
-        conditions.append(
-            select(DocumentMetadata.key)
-            .where(
-                DocumentMetadata.document_id == StoredDocument.id,
-                DocumentMetadata.key == key,
-                DocumentMetadata.value == value,
-            )
-            .exists()
-        )
-    return [and_(*conditions)] if conditions else []
+        conditions.append(f"id {IDS_IN.format('named')}")
+        bound["named"] = bind_ids(where.documents)
+    for number, (key, value) in enumerate(where.metadata):
+        conditions.append(_HAS_METADATA.format(number))
+        bound |= {f"key{number}": key, f"value{number}": value}
+    return conditions, bound
 
 
-def _is_media_type(name: str) -> ColumnElement[bool]:
+def _media_type(number: int, name: str, bound: dict[str, Any]) -> str:
     """`text/html`, or only its main (`text`) or sub part (`html`)."""
-    column, name = StoredDocument.media_type, SHORT_NAMES.get(name, name)
+    name = SHORT_NAMES.get(name, name)
+    bound[f"type{number}"] = name
     if "/" in name:
-        return column == name
-    return or_(column.startswith(f"{name}/", autoescape=True), column.endswith(f"/{name}", autoescape=True))
+        return f"media_type = :type{number}"
+    part = "substr(media_type, {}) = :type{} COLLATE NOCASE"
+    main, sub = "1, instr(media_type, '/') - 1", "instr(media_type, '/') + 1"
+    return f"({part.format(main, number)} OR {part.format(sub, number)})"

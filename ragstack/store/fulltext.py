@@ -9,19 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import column, table, text
-from sqlalchemy.engine import Connection
-
-from ragstack.store.database import decoding
+from ragstack.store.connections import IDS_IN, decoding, fetch, scalar
 from ragstack.words import PAIRED, QUESTION_STOP_WORDS, character_pairs, overlapping_pairs
 
 TABLE = "chunk_search"
-
-ROWS = table(TABLE, column("rowid"), column("body"))
-ROWID, BODY = ROWS.c.rowid, ROWS.c.body
-"""The full-text table as far as other statements join it."""
 
 # Weight of a match in the body, in the title and headings, and in a pair of characters.
 WEIGHTS = (1.0, 1.0, 1.0)
@@ -35,6 +29,13 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 LONGEST_SEARCH = 32
 """Terms of a question that are searched for: of a longer one (a pasted letter, say) those that the fewest
 chunks hold. They carry nearly all of its evidence, and a search takes longer with every term."""
+
+
+FREQUENT_SHARE, FREQUENT_ROWS = 0.1, 1_000
+"""A term held by more than this share of the rows, and by more than so many, finds no candidates, unless all
+are so: it carries little evidence, and takes the longest. It still counts in the score of what is found. On
+600 questions of squad (24,735 chunks), recall at 1, 5 and 10 and nDCG@10 stayed the same; at a share of 0.05
+they fell by 0.2 points."""
 
 
 def question_terms(question: str) -> list[str]:
@@ -72,12 +73,8 @@ def term_expression(term: str) -> str:
     return f'"{term}"'
 
 
-def match_expression(question: str) -> str | None:
-    """FTS5 expression that matches any term of the question; None when it holds none."""
-    return _any_of(question_terms(question))
-
-
-def _any_of(terms: Sequence[str]) -> str | None:
+def match_expression(terms: Iterable[str]) -> str | None:
+    """FTS5 expression that matches any of the terms; None when there are none."""
     return " OR ".join(map(term_expression, terms)) or None
 
 
@@ -92,79 +89,88 @@ def headings_from_json(value: str) -> tuple[str, ...]:
         return tuple(json.loads(value))
 
 
-def insert_rows(connection: Connection, rows: Sequence[tuple[int, str, str]]) -> None:
+def insert_rows(connection: sqlite3.Connection, rows: Iterable[tuple[int, str, str]]) -> None:
     """Make chunks searchable; `rows` are (chunk id, text, title and headings)."""
-    if rows:
-        connection.execute(
-            text(f"INSERT INTO {TABLE}(rowid, body, headings, pairs) VALUES (:id, :body, :headings, :pairs)"),
-            [
-                {"id": chunk_id, "body": body, "headings": headings, "pairs": character_pairs(body)}
-                for chunk_id, body, headings in rows
-            ],
-        )
+    connection.executemany(
+        f"INSERT INTO {TABLE}(rowid, body, headings, pairs) VALUES (?, ?, ?, ?)",
+        [(chunk_id, body, headings, character_pairs(body)) for chunk_id, body, headings in rows],
+    )
 
 
-def delete_rows(connection: Connection, chunk_ids: Iterable[int]) -> None:
+def delete_rows(connection: sqlite3.Connection, chunk_ids: Iterable[int]) -> None:
     """Remove the full-text rows of chunks."""
-    parameters = [{"id": chunk_id} for chunk_id in chunk_ids]
-    if parameters:
-        connection.execute(text(f"DELETE FROM {TABLE} WHERE rowid = :id"), parameters)
+    connection.executemany(f"DELETE FROM {TABLE} WHERE rowid = ?", [(chunk_id,) for chunk_id in chunk_ids])
 
 
 def search(
-    connection: Connection, question: str, limit: int, *, generation_id: int, documents: str | None
+    connection: sqlite3.Connection,
+    terms: Mapping[str, int],
+    limit: int,
+    *,
+    generation_id: int,
+    documents: str | None,
 ) -> list[tuple[int, float]]:
     """(chunk id, BM25) of the best matches, highest first; `documents` is a bound id list or None for all.
 
-    FTS5's `bm25()` is negative (lower is better); its sign is turned.
+    `terms` are those of the question, with the number of rows that hold each. FTS5's `bm25()` is negative
+    (lower is better); its sign is turned. Rows are joined with their chunks only where not all are meant: of
+    several generations, or of some documents. At 27,000 chunks, a fifth of which hold words of the question,
+    that took a third of the time.
     """
-    expression = _any_of(rarest_terms(connection, question_terms(question)))
+    telling = _telling(terms, row_count(connection)) if documents is None else terms
+    expression = match_expression(telling)
     if expression is None:
         return []
-    within = "AND c.document_id IN (SELECT value FROM json_each(:documents))" if documents is not None else ""
+    chosen = ""
+    if documents is not None or scalar(connection, "SELECT count(*) FROM generations") > 1:
+        within = f"AND c.document_id {IDS_IN.format('documents')}" if documents is not None else ""
+        chosen = f"JOIN chunks c ON c.id = f.rowid AND c.generation_id = :generation {within}"
     weights = ", ".join(str(weight) for weight in WEIGHTS)
-    statement = text(
-        f"SELECT f.rowid, -bm25({TABLE}, {weights}) AS score FROM {TABLE} f JOIN chunks c ON c.id = f.rowid "
-        f"WHERE {TABLE} MATCH :expression AND c.generation_id = :generation {within} "
-        "ORDER BY score DESC, f.rowid LIMIT :limit"
+    statement = (
+        f"SELECT f.rowid, -bm25({TABLE}, {weights}) AS score FROM {TABLE} f {chosen} "
+        f"WHERE {TABLE} MATCH :expression ORDER BY score DESC, f.rowid LIMIT :limit"
     )
     parameters: dict[str, object] = {"expression": expression, "generation": generation_id, "limit": limit}
     if documents is not None:
         parameters["documents"] = documents
-    return [(int(row[0]), float(row[1])) for row in connection.execute(statement, parameters)]
+    return [(int(row[0]), float(row[1])) for row in fetch(connection, statement, parameters)]
 
 
-def rarest_terms(connection: Connection, terms: Sequence[str]) -> list[str]:
-    """At most `LONGEST_SEARCH` of the terms, in their order: those that the fewest chunks hold, but some."""
-    if len(terms) <= LONGEST_SEARCH:
-        return list(terms)
-    counts = holding(connection, terms)
-    found = sorted((term for term in terms if counts[term]), key=lambda term: counts[term])
+def searched_terms(connection: sqlite3.Connection, question: str) -> dict[str, int]:
+    """The terms that a question is searched by, in its order, with the number of rows that hold each.
+
+    Of more than `LONGEST_SEARCH` terms, those that the fewest rows hold, but some do.
+    """
+    counts = holding(connection, question_terms(question))
+    if len(counts) <= LONGEST_SEARCH:
+        return counts
+    found = sorted((term for term in counts if counts[term]), key=counts.__getitem__)
     kept = frozenset(found[:LONGEST_SEARCH])
-    return [term for term in terms if term in kept]
+    return {term: count for term, count in counts.items() if term in kept}
 
 
-def holding(connection: Connection, terms: Sequence[str]) -> dict[str, int]:
+def _telling(terms: Mapping[str, int], rows: int) -> list[str]:
+    """The terms that candidates are searched by: not those that many rows hold, but for want of others."""
+    most = max(FREQUENT_SHARE * rows, FREQUENT_ROWS)
+    held = [term for term, count in terms.items() if count]
+    return [term for term in held if terms[term] <= most] or held
+
+
+def holding(connection: sqlite3.Connection, terms: Sequence[str]) -> dict[str, int]:
     """How many rows hold each term."""
-    statement = text(f"SELECT count(*) FROM {TABLE} WHERE {TABLE} MATCH :expression")
-    counts = {}
-    for term in terms:
-        row = connection.execute(statement, {"expression": term_expression(term)})
-        counts[term] = int(row.scalar_one())
-    return counts
+    statement = f"SELECT count(*) FROM {TABLE} WHERE {TABLE} MATCH ?"
+    return {term: int(scalar(connection, statement, (term_expression(term),))) for term in terms}
 
 
-def row_count(connection: Connection) -> int:
+def row_count(connection: sqlite3.Connection) -> int:
     """How many rows there are."""
-    return int(connection.execute(text(f"SELECT count(*) FROM {TABLE}_docsize")).scalar_one())
+    return int(scalar(connection, f"SELECT count(*) FROM {TABLE}_docsize"))
 
 
-def integrity_problem(connection: Connection) -> str | None:
+def integrity_problem(connection: sqlite3.Connection) -> str | None:
     """What FTS5's own check (rank = 1: index against content) says, or None."""
-    from sqlalchemy.exc import DatabaseError
-
     try:
-        connection.execute(text(f"INSERT INTO {TABLE}({TABLE}, rank) VALUES ('integrity-check', 1)"))
-    except DatabaseError as error:
-        return str(error.orig)
+        connection.execute(f"INSERT INTO {TABLE}({TABLE}, rank) VALUES ('integrity-check', 1)")
+    except sqlite3.DatabaseError as error:
+        return str(error)
     return None

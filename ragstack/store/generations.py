@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import sqlite3
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from sqlalchemy import insert, select, update
-from sqlalchemy.engine import Connection
 
 from ragstack.errors import EmbedderMismatchError
 from ragstack.records import ChunkerSettings, Fingerprint
-from ragstack.store.clock import now
-from ragstack.store.database import decoding
-from ragstack.store.models import Generation
-from ragstack.store.vectors import from_bytes, to_bytes
+from ragstack.store.connections import decoding, fetch_one
+from ragstack.store.vectors import from_bytes
 
 if TYPE_CHECKING:
     from ragstack.records import FloatArray
@@ -38,86 +34,42 @@ class IndexGeneration:
     created_at: str
 
 
-def current_generation(connection: Connection) -> IndexGeneration | None:
+def current_generation(connection: sqlite3.Connection) -> IndexGeneration | None:
     """The generation that is searched; None in a store that never held a document."""
     return _generation_in(connection, CURRENT)
 
 
-def building_generation(connection: Connection) -> IndexGeneration | None:
+def building_generation(connection: sqlite3.Connection) -> IndexGeneration | None:
     """The generation that a re-embedding began and has not finished."""
     return _generation_in(connection, BUILDING)
 
 
-def _generation_in(connection: Connection, state: str) -> IndexGeneration | None:
-    row = connection.execute(select(*Generation.__table__.columns).where(Generation.state == state)).first()
+def _generation_in(connection: sqlite3.Connection, state: str) -> IndexGeneration | None:
+    row = fetch_one(connection, "SELECT * FROM generations WHERE state = ?", (state,))
     if row is None:
         return None
     with decoding("the description of a generation"):
-        fingerprint = Fingerprint(**json.loads(row.fingerprint))
-        if fingerprint.key != row.fingerprint_key:
+        fingerprint = Fingerprint(**json.loads(row["fingerprint"]))
+        if fingerprint.key != row["fingerprint_key"]:
             raise ValueError("its fingerprint does not have its key")
         return IndexGeneration(
-            id=row.id,
+            id=row["id"],
             fingerprint=fingerprint,
             settings=ChunkerSettings(
-                size=row.chunk_size,
-                overlap=row.overlap,
-                max_characters=row.max_characters,
-                max_context_tokens=row.max_context_tokens,
-                version=row.chunker_version,
+                size=row["chunk_size"],
+                overlap=row["overlap"],
+                max_characters=row["max_characters"],
+                max_context_tokens=row["max_context_tokens"],
+                version=row["chunker_version"],
             ),
-            probe=from_bytes([row.probe], row.dimension * _probe_count(row.probe, row.dimension)).reshape(
-                -1, row.dimension
-            ),
-            created_at=row.created_at,
+            probe=_probe(row["probe"], row["dimension"]),
+            created_at=row["created_at"],
         )
 
 
-def _probe_count(probe: bytes, dimension: int) -> int:
-    return len(probe) // (4 * dimension)
-
-
-def create_generation(
-    connection: Connection,
-    fingerprint: Fingerprint,
-    settings: ChunkerSettings,
-    probe: FloatArray,
-    *,
-    state: str = CURRENT,
-) -> int:
-    """Make a generation; returns its id."""
-    result = connection.execute(
-        insert(Generation).values(
-            state=state,
-            fingerprint_key=fingerprint.key,
-            fingerprint=json.dumps(asdict(fingerprint), ensure_ascii=False),
-            dimension=fingerprint.dimension,
-            chunk_size=settings.size,
-            overlap=settings.overlap,
-            max_characters=settings.max_characters,
-            max_context_tokens=settings.max_context_tokens,
-            chunker_version=settings.version,
-            probe=to_bytes(probe),
-            created_at=now(),
-        )
-    )
-    return int(result.inserted_primary_key[0])  # type: ignore[index] # one row, one key
-
-
-def switch_generation(connection: Connection, generation_id: int) -> None:
-    """Search `generation_id` from now on, and retire what was searched before."""
-    connection.execute(update(Generation).where(Generation.state == CURRENT).values(state=RETIRED))
-    connection.execute(update(Generation).where(Generation.id == generation_id).values(state=CURRENT))
-
-
-def retired_generations(connection: Connection) -> list[int]:
-    """Generations that are no longer searched and wait to be deleted."""
-    return list(connection.execute(select(Generation.id).where(Generation.state == RETIRED)).scalars())
-
-
-def retire_generation(connection: Connection, generation_id: int) -> None:
-    """Give up a generation that was being built."""
-    connection.execute(update(Generation).where(Generation.id == generation_id).values(state=RETIRED))
+def _probe(stored: bytes, dimension: int) -> FloatArray:
+    texts = len(stored) // (4 * dimension)
+    return from_bytes([stored], dimension * texts).reshape(-1, dimension)
 
 
 def require_same_embedder(generation: IndexGeneration, fingerprint: Fingerprint) -> None:

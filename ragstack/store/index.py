@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,17 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import select
-from sqlalchemy.engine import Connection
 
 from ragstack.store import vectors as faiss_side
 from ragstack.store.building import build_stored, candidates_for
-from ragstack.store.models import ChunkRow, DeadVector, Segment
+from ragstack.store.connections import column, fetch
 from ragstack.store.stored_vectors import read_vectors, read_vectors_of
 
 if TYPE_CHECKING:
     from ragstack.records import FloatArray, IntArray
-    from ragstack.store.database import AnyRow
     from ragstack.store.protocols import ReadVectors
 
 INDEX_DIRECTORY = "index"
@@ -113,7 +111,7 @@ def _between(ids: IntArray, first: int, last: int) -> IntArray:
 
 
 def load_index(
-    connection: Connection,
+    connection: sqlite3.Connection,
     directory: Path,
     *,
     generation_id: int,
@@ -125,19 +123,18 @@ def load_index(
     """The vector side of the state that `connection` sees, reusing what `previous` already holds."""
     if previous is not None and previous.generation_id != generation_id:
         previous = None
-    rows = connection.execute(
-        select(Segment)
-        .with_only_columns(*Segment.__table__.columns)
-        .where(Segment.generation_id == generation_id, Segment.retired_at.is_(None))
-        .order_by(Segment.first_chunk_id)
-    ).all()
+    rows = fetch(
+        connection,
+        "SELECT * FROM segments WHERE generation_id = ? AND retired_at IS NULL ORDER BY first_chunk_id",
+        (generation_id,),
+    )
     held = {part.file: part for part in previous.segments} if previous else {}
     segments, damaged = [], []
     for row in rows:
-        part = held.get(row.file) or _load_segment(directory, row, dimension)
+        part = held.get(row["file"]) or _load_segment(directory, row, dimension)
         if isinstance(part, str):
-            warn(f"index segment `{row.file}` {part}; rebuilt from the stored vectors")
-            damaged.append(row.file)
+            warn(f"index segment `{row['file']}` {part}; rebuilt from the stored vectors")
+            damaged.append(row["file"])
             part = _rebuilt_segment(connection, row, generation_id, dimension)
         segments.append(part)
     covered = max((part.last_chunk_id for part in segments), default=0)
@@ -154,18 +151,18 @@ def load_index(
     )
 
 
-def _load_segment(directory: Path, row: AnyRow, dimension: int) -> LoadedSegment | str:
+def _load_segment(directory: Path, row: sqlite3.Row, dimension: int) -> LoadedSegment | str:
     """The segment of a manifest row, or what is wrong with its file."""
-    read = read_checked(directory / INDEX_DIRECTORY / row.file, row.bytes, row.sha256)
+    read = read_checked(directory / INDEX_DIRECTORY / row["file"], row["bytes"], row["sha256"])
     if isinstance(read, str):
         return read
     try:
         loaded = load_checked(read, row, dimension)
     except ValueError as error:
         return f"cannot be used ({error})"
-    if loaded.count != row.vectors:
+    if loaded.count != row["vectors"]:
         return "holds another number of vectors than its manifest says"
-    return LoadedSegment(row.file, row.sha256, row.last_chunk_id, loaded)
+    return LoadedSegment(row["file"], row["sha256"], row["last_chunk_id"], loaded)
 
 
 def read_checked(path: Path, size: int, sha256: str) -> deque[bytes] | str:
@@ -185,16 +182,15 @@ def read_checked(path: Path, size: int, sha256: str) -> deque[bytes] | str:
     return parts if left == 0 and digest.hexdigest() == sha256 else "is damaged"
 
 
-def load_checked(parts: deque[bytes], row: AnyRow, dimension: int) -> faiss_side.VectorSegment:
+def load_checked(parts: deque[bytes], row: sqlite3.Row, dimension: int) -> faiss_side.VectorSegment:
     """The segment of a manifest row in the `parts` of its file, which are used up; ValueError if it is none.
 
     Each part is freed once FAISS has read it, so that opening takes no more memory than the index does.
     """
-    details = json.loads(row.details)
+    details = json.loads(row["details"])
     probes = details.get("probes", 0) if isinstance(details, dict) else 0
-    return faiss_side.deserialize(
-        _taken(parts), row.kind, dimension, size=row.bytes, probes=probes if isinstance(probes, int) else 0
-    )
+    probes = probes if isinstance(probes, int) else 0
+    return faiss_side.deserialize(_taken(parts), row["kind"], dimension, size=row["bytes"], probes=probes)
 
 
 def _taken(parts: deque[bytes]) -> Iterator[bytes]:
@@ -203,30 +199,23 @@ def _taken(parts: deque[bytes]) -> Iterator[bytes]:
 
 
 def _rebuilt_segment(
-    connection: Connection, row: AnyRow, generation_id: int, dimension: int
+    connection: sqlite3.Connection, row: sqlite3.Row, generation_id: int, dimension: int
 ) -> LoadedSegment:
-    built = build_stored(
-        connection, generation_id, dimension, first=row.first_chunk_id, last=row.last_chunk_id
-    )
+    first, last = row["first_chunk_id"], row["last_chunk_id"]
+    built = build_stored(connection, generation_id, dimension, first=first, last=last)
     if built is None:
-        empty = np.empty((0, dimension), np.float32)
-        return LoadedSegment(
-            row.file,
-            row.sha256,
-            row.last_chunk_id,
-            faiss_side.build_segment(np.empty(0, np.int64), empty),
-        )
-    return LoadedSegment(row.file, row.sha256, row.last_chunk_id, built.segment)
+        segment = faiss_side.build_segment(np.empty(0, np.int64), np.empty((0, dimension), np.float32))
+    else:
+        segment = built.segment
+    return LoadedSegment(row["file"], row["sha256"], last, segment)
 
 
-def _dead_ids(connection: Connection, generation_id: int, segments: Sequence[LoadedSegment]) -> IntArray:
+def _dead_ids(
+    connection: sqlite3.Connection, generation_id: int, segments: Sequence[LoadedSegment]
+) -> IntArray:
     """Masked ids that the loaded segments really hold (one rebuilt in memory no longer holds its dead)."""
-    ids = connection.execute(
-        select(DeadVector.chunk_id)
-        .where(DeadVector.generation_id == generation_id)
-        .order_by(DeadVector.chunk_id)
-    ).scalars()
-    dead = np.fromiter(ids, dtype=np.int64)
+    statement = "SELECT chunk_id FROM dead_vectors WHERE generation_id = ? ORDER BY chunk_id"
+    dead = np.array(column(connection, statement, (generation_id,)), dtype=np.int64)
     if not len(dead):
         return dead
     held = [part.vectors.ids for part in segments]
@@ -234,7 +223,7 @@ def _dead_ids(connection: Connection, generation_id: int, segments: Sequence[Loa
 
 
 def _load_tail(
-    connection: Connection,
+    connection: sqlite3.Connection,
     generation_id: int,
     dimension: int,
     covered: int,
@@ -242,12 +231,8 @@ def _load_tail(
 ) -> tuple[IntArray, FloatArray]:
     if previous is None or not len(previous.tail_ids):
         return read_vectors(connection, generation_id, dimension, first=covered + 1)
-    statement = (
-        select(ChunkRow.id)
-        .where(ChunkRow.generation_id == generation_id, ChunkRow.id > covered)
-        .order_by(ChunkRow.id)
-    )
-    ids = np.fromiter(connection.execute(statement).scalars(), dtype=np.int64)
+    statement = "SELECT id FROM chunks WHERE generation_id = ? AND id > ? ORDER BY id"
+    ids = np.array(column(connection, statement, (generation_id, covered)), dtype=np.int64)
     known = np.isin(previous.tail_ids, ids)
     fresh = np.setdiff1d(ids, previous.tail_ids[known], assume_unique=True)
     fresh_ids, fresh_vectors = read_vectors_of(connection, fresh, dimension)

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from sqlalchemy.engine import RowMapping
 
 
@@ -27,7 +29,7 @@ def text_hash(value: str) -> str:
     return hashlib.sha256(value.encode("utf-8")).hexdigest()
 
 
-def chunk_checksum(row: RowMapping | dict[str, Any], body: str, vector: bytes) -> bytes:
+def chunk_checksum(row: RowMapping | sqlite3.Row | dict[str, Any], body: str, vector: bytes) -> bytes:
     """sha256 over a row of `chunks` (its own checksum aside), the text of its span, and its vector."""
     numbers = ("id", "document_id", "generation_id", "position", "start", "end", "tokens")
     digest = hashlib.sha256(struct.pack("<7q", *(row[name] for name in numbers)))
@@ -37,7 +39,7 @@ def chunk_checksum(row: RowMapping | dict[str, Any], body: str, vector: bytes) -
     return digest.digest()
 
 
-def is_intact(row: RowMapping, body: str, vector: bytes) -> bool:
+def is_intact(row: RowMapping | sqlite3.Row, body: str, vector: bytes) -> bool:
     """Whether a row of `chunks` has its checksum; a value of another type than was written has not."""
     try:
         return chunk_checksum(row, body, vector) == bytes(row["checksum"])

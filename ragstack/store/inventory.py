@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from ragstack.store.database import driver
 from ragstack.store.fulltext import TABLE, integrity_problem
 
 _INTERNAL = (f"{TABLE}_", "sqlite_", "alembic_")
@@ -61,7 +62,7 @@ class Inventory:
         ]
         orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         found += [f"the parents of {len(orphans):,} rows"] if orphans else []
-        problem = integrity_problem(connection) if TABLE in left.rows else None
+        problem = integrity_problem(driver(connection)) if TABLE in left.rows else None
         return [*found, f"the full-text index ({problem})"] if problem else found
 
 

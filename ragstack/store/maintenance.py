@@ -23,7 +23,8 @@ from ragstack.config import HISTORY_FILE
 from ragstack.errors import StoreError, UsageError
 from ragstack.store import documents, fulltext, segments
 from ragstack.store.clock import now
-from ragstack.store.database import bind_ids, checkpoint
+from ragstack.store.connections import bind_ids
+from ragstack.store.database import checkpoint, driver
 from ragstack.store.failpoints import reached
 from ragstack.store.files import make_private_directory, sync_directory, writer_lock
 from ragstack.store.index import INDEX_DIRECTORY
@@ -168,7 +169,7 @@ def _delete_orphaned_chunks(connection: Connection, chunk_ids: Sequence[int]) ->
         "AND generation_id IN (SELECT id FROM generations)"
     )
     documents.delete_chunks(connection, list(connection.execute(known, bound).scalars()))
-    fulltext.delete_rows(connection, chunk_ids)
+    fulltext.delete_rows(driver(connection), chunk_ids)
     connection.execute(text("DELETE FROM chunks WHERE id IN (SELECT value FROM json_each(:ids))"), bound)
 
 
@@ -184,11 +185,11 @@ def rebuild_full_text(connection: Connection) -> None:
     for row in connection.execute(text(_FULL_TEXT_ROWS)).all():
         if row.document_id != document_id:
             document_id, body = row.document_id, _text_of(connection, row.document_id)
-            fulltext.insert_rows(connection, pending)
+            fulltext.insert_rows(driver(connection), pending)
             pending = []
         headings = fulltext.searchable_headings(row.title, fulltext.headings_from_json(row.headings))
         pending.append((row.id, body[row.start : row.end], headings))
-    fulltext.insert_rows(connection, pending)
+    fulltext.insert_rows(driver(connection), pending)
     reached("full text rebuilt")
 
 

@@ -1,6 +1,7 @@
 """Bringing a store's schema to the present revision with Alembic, and refusing a newer one.
 
-Alembic is imported only when there is something to do: opening a store that is up to date costs one query.
+Alembic and SQLAlchemy are imported only when there is something to do: opening a store that is up to date
+costs one query.
 The migrations lie in the top-level `alembic/` of a checkout and in `ragstack/_alembic` of an installed wheel.
 """
 
@@ -9,9 +10,6 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 
 from ragstack.errors import StoreDamagedError, StoreVersionError
 
@@ -67,6 +65,8 @@ def upgrade(database: Path, scripts: Path | None = None) -> None:
     """
     from alembic import command
     from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
 
     config = Config()
     location = scripts or script_directory()

@@ -1,7 +1,8 @@
 """The schema of a store, as SQLAlchemy models.
 
 The models say what exists and how rows depend on each other; the migrations in `alembic/versions` create it,
-and a test holds the two equal. Full-text rows live in an FTS5 table that SQLAlchemy does not know, see
+and a test holds the two equal. What changes rows goes through them; what reads rows names tables and columns
+in plain SQL, see `connections`. Full-text rows live in an FTS5 table that SQLAlchemy does not know, see
 `fulltext`. Ids are AUTOINCREMENT, because an id given out twice would tie an old vector to a new text.
 Times are UTC in ISO 8601; `*_ns` are nanoseconds since the epoch as the file system gives them.
 """

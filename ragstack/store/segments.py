@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection, Engine
 from ragstack.store import vectors as faiss_side
 from ragstack.store.building import BuiltSegment, build_stored
 from ragstack.store.clock import now
+from ragstack.store.database import driver
 from ragstack.store.failpoints import reached
 from ragstack.store.files import make_private_directory, sync_directory, writing_durably
 from ragstack.store.index import INDEX_DIRECTORY
@@ -90,7 +91,8 @@ def publish(engine: Engine, directory: Path, *, generation_id: int, dimension: i
 
 def _carry_out(engine: Engine, directory: Path, generation_id: int, dimension: int, plan: _Plan) -> None:
     with engine.connect() as connection:
-        built = build_stored(connection, generation_id, dimension, first=plan.first, last=plan.last)
+        reading = driver(connection)
+        built = build_stored(reading, generation_id, dimension, first=plan.first, last=plan.last)
     row = None
     if built is not None:
         row = _write_segment(directory, built) | {
@@ -107,7 +109,7 @@ def _plan(connection: Connection, generation_id: int, *, final: bool) -> _Plan |
     """Which ids to publish anew, or None when nothing is due."""
     segments = _live_segments(connection, generation_id)
     covered = max((live.row.last_chunk_id for live in segments), default=0)
-    tail = count_chunks(connection, generation_id, first=covered + 1)
+    tail = count_chunks(driver(connection), generation_id, first=covered + 1)
     due = MAX_TAIL if not final else PUBLISH_AT if segments else 1
     if tail >= due:
         merged = _to_merge(segments, tail)

@@ -7,20 +7,19 @@ write-ahead log from being emptied. It never writes.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import and_, select
-from sqlalchemy.engine import Connection
 
+from ragstack.chunking.headings import enclosing_headings
 from ragstack.records import (
     Candidate,
     Document,
     Element,
-    ElementKind,
     Filter,
     Landmark,
     Location,
@@ -30,19 +29,11 @@ from ragstack.records import (
 )
 from ragstack.store import catalog, fulltext, sources
 from ragstack.store.catalog import DocumentInfo, FailureInfo, RunInfo, SegmentInfo, SourceInfo
-from ragstack.store.database import bind_ids, decoding, ids_in
-from ragstack.store.documents import elements_from_json
+from ragstack.store.connections import IDS_IN, bind_ids, column, decoding, scalar
+from ragstack.store.elements import elements_from_json
 from ragstack.store.filters import matching_documents
 from ragstack.store.generations import IndexGeneration, current_generation
 from ragstack.store.index import EXACT_BELOW
-from ragstack.store.models import (
-    ChunkRow,
-    DocumentMetadata,
-    DocumentStructure,
-    StoredDocument,
-    StoredLandmark,
-    TextBlock,
-)
 from ragstack.store.protocols import VectorSearch
 from ragstack.store.sources import KnownFailure, KnownFile, Place
 from ragstack.store.stored_vectors import read_vectors_of
@@ -50,21 +41,43 @@ from ragstack.store.vectors import search_rows
 
 if TYPE_CHECKING:
     from ragstack.records import FloatArray, IntArray
-    from ragstack.store.database import AnyRow
 
 
 REMEMBERED_DOCUMENTS = 256
 """Documents whose structure is kept in memory: more than a prompt cites, few enough for any memory."""
+
+_CHUNKS = f"""
+    SELECT c.id, c.document_id, c.position, c.start, c."end", c.tokens, c.headings,
+        d.path, d.title, d.media_type, d.content_hash
+    FROM chunks c JOIN documents d ON d.id = c.document_id WHERE c.id {IDS_IN.format("wanted")}
+"""
+
+_CHUNK_TEXTS = f"""
+    SELECT c.id, c.start, c."end", b.start, b.text FROM chunks c
+    JOIN text_blocks b ON b.document_id = c.document_id AND b.start < c."end" AND b."end" > c.start
+    WHERE c.id {IDS_IN.format("wanted")} ORDER BY c.id, b.start
+"""
+
+_CHUNKS_OF_DOCUMENTS = (
+    f"SELECT id FROM chunks WHERE generation_id = :generation AND document_id {IDS_IN.format('documents')} "
+    "ORDER BY id"
+)
+
+_BLOCKS = (
+    "SELECT start, first_line, text FROM text_blocks "
+    'WHERE document_id = ? AND start < ? AND "end" > ? ORDER BY start'
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A store as it was at one commit. Implements `protocols.ReadSession`."""
 
-    connection: Connection
+    connection: sqlite3.Connection
     index: VectorSearch | None
     _structures: dict[int, tuple[Element, ...]] = field(default_factory=dict, repr=False)
     _documents: dict[int, DocumentInfo] = field(default_factory=dict, repr=False)
+    _terms: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
 
     def generation(self) -> IndexGeneration | None:
         """The generation that is searched; None in a store that never held a document."""
@@ -91,16 +104,8 @@ class Snapshot:
 
     def _chunk_ids_of(self, document_ids: Sequence[int]) -> IntArray:
         assert self.index is not None
-        statement = (
-            select(ChunkRow.id)
-            .where(
-                ChunkRow.generation_id == self.index.generation_id,
-                ChunkRow.document_id.in_(ids_in("documents")),
-            )
-            .order_by(ChunkRow.id)
-        )
-        rows = self.connection.execute(statement, {"documents": bind_ids(document_ids)})
-        return np.fromiter(rows.scalars(), dtype=np.int64)
+        bound = {"generation": self.index.generation_id, "documents": bind_ids(document_ids)}
+        return np.array(column(self.connection, _CHUNKS_OF_DOCUMENTS, bound), dtype=np.int64)
 
     def lexical_candidates(self, question: str, limit: int, where: Filter) -> list[Candidate]:
         """The chunks that match words of the question best (BM25), best first."""
@@ -109,7 +114,7 @@ class Snapshot:
         documents = matching_documents(self.connection, where)
         found = fulltext.search(
             self.connection,
-            question,
+            self._searched_terms(question),
             limit,
             generation_id=self.index.generation_id,
             documents=None if documents is None else bind_ids(documents),
@@ -118,8 +123,12 @@ class Snapshot:
 
     def term_counts(self, question: str) -> TermCounts:
         """How many chunks hold each of the terms that the question is searched by."""
-        terms = fulltext.rarest_terms(self.connection, fulltext.question_terms(question))
-        return TermCounts(fulltext.row_count(self.connection), fulltext.holding(self.connection, terms))
+        return TermCounts(fulltext.row_count(self.connection), self._searched_terms(question))
+
+    def _searched_terms(self, question: str) -> dict[str, int]:
+        if question not in self._terms:
+            self._terms[question] = fulltext.searched_terms(self.connection, question)
+        return self._terms[question]
 
     def cosines(self, vector: FloatArray, chunk_ids: Sequence[int]) -> dict[int, float]:
         """Inner product of `vector` with the stored vectors of these chunks."""
@@ -138,45 +147,15 @@ class Snapshot:
     def chunks(self, chunk_ids: Iterable[int]) -> dict[int, StoredChunk]:
         """The chunks of these ids with their texts, in two queries whatever their number."""
         bound = {"wanted": bind_ids(chunk_ids)}
-        rows = self.connection.execute(
-            select(
-                ChunkRow.id.label("chunk_id"),
-                ChunkRow.document_id,
-                ChunkRow.position,
-                ChunkRow.start,
-                ChunkRow.end,
-                ChunkRow.tokens,
-                ChunkRow.headings,
-                StoredDocument.path,
-                StoredDocument.title,
-                StoredDocument.media_type,
-                StoredDocument.content_hash,
-            )
-            .join(StoredDocument, StoredDocument.id == ChunkRow.document_id)
-            .where(ChunkRow.id.in_(ids_in("wanted"))),
-            bound,
-        ).all()
+        rows = self.connection.execute(_CHUNKS, bound).fetchall()
+        headings = {stored: fulltext.headings_from_json(stored) for stored in {row[6] for row in rows}}
         with decoding("the text of a chunk"):
             texts = self._chunk_texts(bound)
-            return {row.chunk_id: _stored_chunk(row, texts[row.chunk_id]) for row in rows}
+            return {row[0]: _stored_chunk(row, headings[row[6]], texts[row[0]]) for row in rows}
 
     def _chunk_texts(self, bound: dict[str, str]) -> dict[int, str]:
-        rows = self.connection.execute(
-            select(ChunkRow.id, ChunkRow.start, ChunkRow.end, TextBlock.start, TextBlock.text)
-            .join(
-                TextBlock,
-                and_(
-                    TextBlock.document_id == ChunkRow.document_id,
-                    TextBlock.start < ChunkRow.end,
-                    TextBlock.end > ChunkRow.start,
-                ),
-            )
-            .where(ChunkRow.id.in_(ids_in("wanted")))
-            .order_by(ChunkRow.id, TextBlock.start),
-            bound,
-        )
         texts: dict[int, str] = {}
-        for chunk_id, start, end, block_start, body in rows:
+        for chunk_id, start, end, block_start, body in self.connection.execute(_CHUNK_TEXTS, bound):
             piece = body[max(0, start - block_start) : end - block_start]
             texts[chunk_id] = texts.get(chunk_id, "") + piece
         return texts
@@ -187,8 +166,8 @@ class Snapshot:
         """Exactly `text[start:end]` of the document."""
         blocks = self._blocks(document_id, start, end)
         with decoding("the text of a document"):
-            joined = "".join(row.text for row in blocks)
-        offset = blocks[0].start if blocks else 0
+            joined = "".join(body for _, _, body in blocks)
+        offset = blocks[0][0] if blocks else 0
         return joined[start - offset : end - offset] if end > start else ""
 
     def locate(self, document_id: int, start: int, end: int) -> Location:
@@ -217,22 +196,15 @@ class Snapshot:
 
     def _headings_at(self, document_id: int, offset: int) -> tuple[str, ...]:
         """Titles of the headings that enclose `offset`, a heading itself included, outermost first."""
-        path: list[Element] = []
-        for element in self.elements(document_id):
-            if element.start > offset:
-                break
-            if element.kind is ElementKind.HEADING:
-                path = [*(outer for outer in path if outer.level < element.level), element]
-        return tuple(heading.title for heading in path)
+        return enclosing_headings(self.elements(document_id), offset)
 
     def elements(self, document_id: int) -> tuple[Element, ...]:
         """The structural units of a document, sorted."""
         if document_id not in self._structures:
             if len(self._structures) >= REMEMBERED_DOCUMENTS:
                 self._structures.clear()
-            stored = self.connection.execute(
-                select(DocumentStructure.elements).where(DocumentStructure.document_id == document_id)
-            ).scalar()
+            statement = "SELECT elements FROM document_structures WHERE document_id = ?"
+            stored = scalar(self.connection, statement, (document_id,))
             self._structures[document_id] = elements_from_json(stored or "[]")
         return self._structures[document_id]
 
@@ -243,21 +215,23 @@ class Snapshot:
         start, first_line, body = blocks[0]
         return int(first_line) + str(body).count("\n", 0, offset - start)
 
-    def _blocks(self, document_id: int, start: int, end: int) -> Sequence[AnyRow]:
-        return self.connection.execute(
-            select(TextBlock.start, TextBlock.first_line, TextBlock.text)
-            .where(TextBlock.document_id == document_id, TextBlock.start < end, TextBlock.end > start)
-            .order_by(TextBlock.start)
-        ).all()
+    def _blocks(self, document_id: int, start: int, end: int) -> Sequence[tuple[Any, ...]]:
+        """(start, first line, text) of the blocks that hold `text[start:end]`."""
+        return self.connection.execute(_BLOCKS, (document_id, end, start)).fetchall()
 
     def _landmark_at(self, document_id: int, offset: int) -> Landmark | None:
-        row = self.connection.execute(
-            select(StoredLandmark.start, StoredLandmark.kind, StoredLandmark.label)
-            .where(StoredLandmark.document_id == document_id, StoredLandmark.start <= offset)
-            .order_by(StoredLandmark.start.desc())
-            .limit(1)
-        ).first()
-        return Landmark(row.start, row.kind, row.label) if row else None
+        condition = "start <= ? ORDER BY start DESC LIMIT 1"
+        return next(iter(self._landmarks_where(condition, document_id, offset)), None)
+
+    def _landmarks_where(self, condition: str, document_id: int, *bound: int) -> list[Landmark]:
+        statement = f"SELECT start, kind, label FROM landmarks WHERE document_id = ? AND {condition}"
+        return [Landmark(*row) for row in self.connection.execute(statement, (document_id, *bound))]
+
+    def landmarks(self, document_id: int, start: int, end: int) -> tuple[Landmark, ...]:
+        """The page (or the like) that a span begins on, if any, and those that begin in it, in order."""
+        first = self._landmark_at(document_id, start)
+        others = self._landmarks_where("start > ? AND start < ? ORDER BY start", document_id, start, end)
+        return (*([first] if first else []), *others)
 
     def document_info(self, document_id: int) -> DocumentInfo:
         """All but the text of a document; NotInStoreError if it is gone."""
@@ -276,11 +250,6 @@ class Snapshot:
     def document(self, document_id: int) -> Document:
         """A document as its reader made it, from the store alone."""
         row = self.document_info(document_id)
-        landmarks = self.connection.execute(
-            select(StoredLandmark.start, StoredLandmark.kind, StoredLandmark.label)
-            .where(StoredLandmark.document_id == document_id)
-            .order_by(StoredLandmark.start)
-        )
         return Document(
             text=self.read_text(document_id, 0, row.characters),
             media_type=row.media_type,
@@ -288,19 +257,15 @@ class Snapshot:
             reader_version=row.reader_version,
             title=row.title,
             elements=self.elements(document_id),
-            landmarks=tuple(Landmark(*mark) for mark in landmarks),
+            landmarks=tuple(self._landmarks_where("true ORDER BY start", document_id)),
             lines_are_original=row.lines_are_original,
             metadata=self.metadata(document_id),
         )
 
     def metadata(self, document_id: int) -> dict[str, str]:
         """Title, author, dates and front matter of a document."""
-        rows = self.connection.execute(
-            select(DocumentMetadata.key, DocumentMetadata.value)
-            .where(DocumentMetadata.document_id == document_id)
-            .order_by(DocumentMetadata.key)
-        )
-        return {row.key: row.value for row in rows}
+        statement = "SELECT key, value FROM document_metadata WHERE document_id = ? ORDER BY key"
+        return dict(self.connection.execute(statement, (document_id,)))
 
     def selected_documents(self, where: Filter) -> list[SelectedDocument]:
         """The documents that pass the filter, by root and path."""
@@ -314,15 +279,8 @@ class Snapshot:
         """The chunks of a document in the current generation, in the order of its text."""
         if self.index is None:
             return []
-        return list(
-            self.connection.execute(
-                select(ChunkRow.id)
-                .where(
-                    ChunkRow.document_id == document_id, ChunkRow.generation_id == self.index.generation_id
-                )
-                .order_by(ChunkRow.position)
-            ).scalars()
-        )
+        statement = "SELECT id FROM chunks WHERE document_id = ? AND generation_id = ? ORDER BY position"
+        return column(self.connection, statement, (document_id, self.index.generation_id))
 
     # ------------------------------------------------------------ sources and files
 
@@ -365,18 +323,20 @@ class Snapshot:
         return catalog.last_run(self.connection)
 
 
-def _stored_chunk(row: AnyRow, body: str) -> StoredChunk:
+def _stored_chunk(row: tuple[Any, ...], headings: tuple[str, ...], body: str) -> StoredChunk:
+    """A row of `_CHUNKS` with its headings and its text."""
+    chunk_id, document_id, position, start, end, tokens, _, path, title, media_type, digest = row
     return StoredChunk(
-        chunk_id=row.chunk_id,
-        document_id=row.document_id,
-        position=row.position,
-        start=row.start,
-        end=row.end,
+        chunk_id=chunk_id,
+        document_id=document_id,
+        position=position,
+        start=start,
+        end=end,
         text=body,
-        tokens=row.tokens,
-        headings=fulltext.headings_from_json(row.headings),
-        path=row.path,
-        title=row.title,
-        media_type=row.media_type,
-        content_hash=row.content_hash,
+        tokens=tokens,
+        headings=headings,
+        path=path,
+        title=title,
+        media_type=media_type,
+        content_hash=digest,
     )

@@ -6,31 +6,32 @@ SQLite's two companions), `index/` with the FAISS segments, and the writer's loc
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-
-from sqlalchemy import insert, select
-from sqlalchemy.engine import Connection, Engine
+from typing import TYPE_CHECKING
 
 from ragstack.config import DATABASE_FILE
 from ragstack.errors import StoreDamagedError, StoreError, StoreNotFoundError
-from ragstack.store import maintenance, migrations, verification
+from ragstack.store import migrations
 from ragstack.store.catalog import DiskUse
 from ragstack.store.clock import now
-from ragstack.store.database import checkpoint, damage_reported, open_engine
+from ragstack.store.connections import ReadingConnections, connect, damage_reported, empty_log, scalar
 from ragstack.store.failpoints import reached
 from ragstack.store.files import FILE_MODE, make_private_directory, sync_directory, writer_lock
 from ragstack.store.generations import current_generation
 from ragstack.store.index import INDEX_DIRECTORY, VectorIndex, load_index
-from ragstack.store.maintenance import Repair
-from ragstack.store.models import StoreInfo
-from ragstack.store.segments import published_files, rebuild, remove_strays
 from ragstack.store.snapshot import Snapshot
-from ragstack.store.verification import Verification
-from ragstack.store.writer import Writer, drop_retired_generations
+
+if TYPE_CHECKING:  # what changes a store imports SQLAlchemy, and a question should not wait for that
+    from sqlalchemy.engine import Engine
+
+    from ragstack.store.maintenance import Repair
+    from ragstack.store.verification import Verification
+    from ragstack.store.writer import Writer
 
 WAIT_SECONDS = 10.0
 """How long a second writer waits for the first before it gives up and names it."""
@@ -52,7 +53,7 @@ class Store:
         self._warn = warn
         self._index: VectorIndex | None = None
         self._index_lock = threading.Lock()
-        self._reader: Engine | None = None
+        self._reading = ReadingConnections(self.database)
 
     @classmethod
     def open(cls, directory: Path, *, warn: Callable[[str], None] = _ignore) -> Store:
@@ -75,6 +76,8 @@ class Store:
         """Back up and migrate, unless another process has done so. The caller holds the writer lock."""
         if not migrations.needs_upgrade(self.database):
             return
+        from ragstack.store import maintenance
+
         older = migrations.revision(self.database)
         saved = maintenance.back_up_for_migration(self.database, self.directory, older)
         self._warn(f"schema {older} is migrated to {migrations.HEAD}; the store as it was is in `{saved}`")
@@ -99,14 +102,7 @@ class Store:
 
     def close(self) -> None:
         """Release the database."""
-        if self._reader is not None:
-            self._reader.dispose()
-            self._reader = None
-
-    def _reading_engine(self) -> Engine:
-        if self._reader is None:
-            self._reader = open_engine(self.database, writable=False)
-        return self._reader
+        self._reading.close()
 
     @contextmanager
     def read(self, *, healing: bool = True) -> Iterator[Snapshot]:
@@ -115,7 +111,7 @@ class Store:
         With `healing`, index files that were found damaged are made anew afterwards, if no other process is
         writing.
         """
-        with damage_reported(self.database), self._reading_engine().begin() as connection:
+        with damage_reported(self.database), self._reading.transaction() as connection:
             index = self._index_for(connection)
             yield Snapshot(connection, index)
         if healing and index is not None and index.damaged:
@@ -129,8 +125,8 @@ class Store:
         except (StoreError, OSError):
             self._warn("the damaged index file stays for now: the store cannot be written at the moment")
 
-    def _index_for(self, connection: Connection) -> VectorIndex | None:
-        sequence = connection.execute(select(StoreInfo.sequence)).scalar()
+    def _index_for(self, connection: sqlite3.Connection) -> VectorIndex | None:
+        sequence = scalar(connection, "SELECT sequence FROM store_info")
         if sequence is None:
             raise StoreDamagedError(
                 f"the database `{self.database}` does not describe itself",
@@ -162,8 +158,13 @@ class Store:
 
         With `healing`, what a crash left behind is cleaned up first.
         """
+        from ragstack.store import maintenance
+        from ragstack.store.database import checkpoint, open_engine
+        from ragstack.store.segments import remove_strays
+        from ragstack.store.writer import Writer, drop_retired_generations
+
         with writer_lock(self.directory, wait_seconds=wait_seconds), damage_reported(self.database):
-            engine = open_engine(self.database, writable=True)
+            engine = open_engine(self.database)
             try:
                 if healing:
                     _remove_unfinished(self.directory)
@@ -178,6 +179,8 @@ class Store:
 
     def _heal(self, engine: Engine) -> None:
         """Make published index files anew that are missing, too short, or were found damaged by a reader."""
+        from ragstack.store.segments import published_files, rebuild
+
         damaged = set(self._index.damaged) if self._index is not None else set()
         for file, size in published_files(engine):
             path = self.directory / INDEX_DIRECTORY / file
@@ -199,11 +202,15 @@ class Store:
 
     def verify(self, *, share: float = 0.0, seed: int = 0) -> Verification:
         """Check the store against itself: quickly, or (`share` of the documents) down to every byte."""
+        from ragstack.store import verification
+
         with self.read(healing=False) as snapshot:
             return verification.verify(snapshot.connection, self.directory, share=share, seed=seed)
 
     def repair(self, *, apply: bool = False) -> tuple[Verification, list[Repair], Path | None]:
         """What is wrong, what mends it, and (`apply`) mend it after a backup, whose path is returned."""
+        from ragstack.store import maintenance
+
         with self.write(healing=False) as writer:
             found = self.verify(share=1.0)
             repairs = maintenance.plan_repairs(found.problems)
@@ -216,6 +223,8 @@ class Store:
 
     def purge(self) -> None:
         """Make sure that nothing of deleted documents is left in any file of the store."""
+        from ragstack.store import maintenance
+
         with self.write() as writer:
             generation = writer.generation()
             ids = [generation.id] if generation else []
@@ -223,6 +232,8 @@ class Store:
 
     def backup(self, destination: Path) -> Path:
         """Copy the store, as of one moment, into the new directory `destination`, while others may write."""
+        from ragstack.store import maintenance
+
         return maintenance.backup(self.database, self.directory, destination)
 
 
@@ -232,13 +243,12 @@ def _make_database(directory: Path) -> None:
     try:
         migrations.upgrade(aside)
         reached("database migrated aside")
-        engine = open_engine(aside, writable=True)
-        with engine.begin() as connection:
+        with closing(connect(aside, writable=True)) as connection:
             connection.execute(
-                insert(StoreInfo).values(id=1, identity=uuid.uuid4().hex, created_at=now(), sequence=0)
+                "INSERT INTO store_info (id, identity, created_at, sequence) VALUES (1, ?, ?, 0)",
+                (uuid.uuid4().hex, now()),
             )
-        checkpoint(engine)
-        engine.dispose()
+            empty_log(connection)
         aside.chmod(FILE_MODE)
         reached("database made aside")
         aside.replace(directory / DATABASE_FILE)

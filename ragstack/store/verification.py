@@ -9,27 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import random
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import text
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DatabaseError
 
 from ragstack.store import documents, fulltext, integrity
 from ragstack.store import vectors as faiss_side
-from ragstack.store.database import bind_ids
+from ragstack.store.connections import IDS_IN, bind_ids, column, fetch, fetch_one, scalar
 from ragstack.store.fulltext_check import check_index
 from ragstack.store.index import INDEX_DIRECTORY, load_checked, read_checked
 from ragstack.store.stored_vectors import read_vectors_of
 from ragstack.words import character_pairs
-
-if TYPE_CHECKING:
-    from ragstack.store.database import AnyRow
 
 BATCH = 1_000
 """Chunks whose texts and vectors are held in memory at once."""
@@ -92,7 +86,9 @@ class Verification:
         return all(problem.damage is Damage.STRAY_FILE for problem in self.problems)
 
 
-def verify(connection: Connection, directory: Path, *, share: float = 0.0, seed: int = 0) -> Verification:
+def verify(
+    connection: sqlite3.Connection, directory: Path, *, share: float = 0.0, seed: int = 0
+) -> Verification:
     """Check the committed state that `connection` sees.
 
     `share` of the documents (0: none, 1: all) have their texts, chunks and vectors recomputed; a share
@@ -104,7 +100,7 @@ def verify(connection: Connection, directory: Path, *, share: float = 0.0, seed:
         return Verification(tuple(problems), 0, 0, 0, 0)
     problems += _relation_problems(connection)
     problems += _segment_problems(connection, directory, deep=share > 0)
-    document_ids = [row[0] for row in connection.execute(text("SELECT id FROM documents ORDER BY id"))]
+    document_ids = column(connection, "SELECT id FROM documents ORDER BY id")
     checked = 0
     if share > 0:
         problems += _full_text_problems(connection)
@@ -128,17 +124,17 @@ def _sample(documents: Sequence[int], share: float, seed: int) -> list[int]:
     return sorted(random.Random(seed).sample(documents, size))  # noqa: S311 - a sample, not a secret
 
 
-def _count(connection: Connection, statement: str) -> int:
-    return int(connection.execute(text(statement)).scalar_one())
+def _count(connection: sqlite3.Connection, statement: str) -> int:
+    return int(scalar(connection, statement))
 
 
-def _database_problems(connection: Connection, *, deep: bool) -> Iterator[Problem]:
+def _database_problems(connection: sqlite3.Connection, *, deep: bool) -> Iterator[Problem]:
     """What SQLite itself says of its file; only the deep check compares indexes with their tables."""
     check = "integrity_check" if deep else "quick_check"
     try:
-        rows = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA {check}(20)")]
-    except DatabaseError as error:
-        rows = [str(error.orig)]
+        rows = [str(row) for row in column(connection, f"PRAGMA {check}(20)")]
+    except sqlite3.DatabaseError as error:
+        rows = [str(error)]
     for row in rows:
         if row != "ok":
             yield Problem(Damage.DATABASE, "ragstack.db", row)
@@ -169,9 +165,9 @@ _FULL_TEXT_RELATIONS = {
 }
 
 
-def _relation_problems(connection: Connection) -> Iterator[Problem]:
+def _relation_problems(connection: sqlite3.Connection) -> Iterator[Problem]:
     """Rows that must come together and do not."""
-    for broken in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+    for broken in fetch(connection, "PRAGMA foreign_key_check"):
         yield Problem(Damage.RELATION, str(broken[0]), f"row {broken[1]} lacks its parent in {broken[2]}")
     for damage, relations in ((Damage.RELATION, _RELATIONS), (Damage.FULL_TEXT, _FULL_TEXT_RELATIONS)):
         for name, statement in relations.items():
@@ -180,9 +176,9 @@ def _relation_problems(connection: Connection) -> Iterator[Problem]:
                 yield Problem(damage, name, f"{number:,}")
 
 
-def _full_text_problems(connection: Connection) -> Iterator[Problem]:
+def _full_text_problems(connection: sqlite3.Connection) -> Iterator[Problem]:
     """What is wrong with the full-text index, and what of it could not be looked at."""
-    path = connection.exec_driver_sql("PRAGMA database_list").fetchone()
+    path = fetch_one(connection, "PRAGMA database_list")
     assert path is not None
     checked = check_index(Path(str(path[2])))
     for detail in checked.problems:
@@ -194,60 +190,62 @@ def _full_text_problems(connection: Connection) -> Iterator[Problem]:
 # ------------------------------------------------------------------------- segments
 
 
-def _segment_problems(connection: Connection, directory: Path, *, deep: bool) -> Iterator[Problem]:
-    rows = connection.execute(
-        text(
-            "SELECT s.*, g.dimension FROM segments s JOIN generations g ON g.id = s.generation_id "
-            "ORDER BY s.id"
-        )
-    ).all()
+def _segment_problems(connection: sqlite3.Connection, directory: Path, *, deep: bool) -> Iterator[Problem]:
+    rows = fetch(
+        connection,
+        "SELECT s.*, g.dimension FROM segments s JOIN generations g ON g.id = s.generation_id ORDER BY s.id",
+    )
     for row in rows:
-        if row.retired_at is not None:
+        if row["retired_at"] is not None:
             continue  # a reader may have it open, and nobody needs it: a copied store may well lack it
-        path = directory / INDEX_DIRECTORY / row.file
+        path = directory / INDEX_DIRECTORY / row["file"]
         problem = _file_problem(path, row)
         if problem is None:
             problem = _coverage_problem(connection, path, row, deep=deep)
         if problem is not None:
-            yield Problem(Damage.SEGMENT, row.file, problem)
-    named = {row.file for row in rows}
+            yield Problem(Damage.SEGMENT, row["file"], problem)
+    named = {row["file"] for row in rows}
     for path in sorted((directory / INDEX_DIRECTORY).glob("*")):
         if path.is_file() and path.name not in named:
             yield Problem(Damage.STRAY_FILE, path.name, "no manifest row names it")
 
 
-def _file_problem(path: Path, row: AnyRow) -> str | None:
+def _file_problem(path: Path, row: sqlite3.Row) -> str | None:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    if size != row.bytes:
-        return f"has {size:,} bytes instead of {row.bytes:,}"
-    if digest != row.sha256:
+    if size != row["bytes"]:
+        return f"has {size:,} bytes instead of {row['bytes']:,}"
+    if digest != row["sha256"]:
         return "does not have the sha256 of its manifest"
     return None
 
 
-def _coverage_problem(connection: Connection, path: Path, row: AnyRow, *, deep: bool) -> str | None:
+def _coverage_problem(
+    connection: sqlite3.Connection, path: Path, row: sqlite3.Row, *, deep: bool
+) -> str | None:
     """Whether a segment holds exactly the chunks of its range: the live ones and the masked ones."""
-    bound = {"generation": row.generation_id, "first": row.first_chunk_id, "last": row.last_chunk_id}
+    bound = {
+        "generation": row["generation_id"], "first": row["first_chunk_id"], "last": row["last_chunk_id"]
+    }  # fmt: skip
     live = "SELECT id FROM chunks WHERE generation_id = :generation AND id BETWEEN :first AND :last"
     dead = (
         "SELECT chunk_id FROM dead_vectors WHERE generation_id = :generation "
         "AND chunk_id BETWEEN :first AND :last"
     )
-    expected = {r[0] for r in connection.execute(text(f"{live} UNION ALL {dead}"), bound)}
-    if len(expected) != row.vectors:
-        return f"its manifest counts {row.vectors:,} vectors, the database {len(expected):,}"
+    expected = set(column(connection, f"{live} UNION ALL {dead}", bound))
+    if len(expected) != row["vectors"]:
+        return f"its manifest counts {row['vectors']:,} vectors, the database {len(expected):,}"
     if not deep:
         return None
-    read = read_checked(path, row.bytes, row.sha256)
+    read = read_checked(path, row["bytes"], row["sha256"])
     if isinstance(read, str):
         return read
     try:
-        segment = load_checked(read, row, row.dimension)
+        segment = load_checked(read, row, row["dimension"])
     except ValueError as error:
         return f"cannot be loaded ({error})"
     if set(segment.ids.tolist()) != expected:
@@ -255,11 +253,13 @@ def _coverage_problem(connection: Connection, path: Path, row: AnyRow, *, deep: 
     return _vector_problem(connection, segment, row)
 
 
-def _vector_problem(connection: Connection, segment: faiss_side.VectorSegment, row: AnyRow) -> str | None:
+def _vector_problem(
+    connection: sqlite3.Connection, segment: faiss_side.VectorSegment, row: sqlite3.Row
+) -> str | None:
     """Whether each live chunk has its own vector, part by part: a segment may be larger than the memory."""
     different = 0
     for ids, codes in segment.parts():
-        stored_ids, rows = read_vectors_of(connection, ids, row.dimension)
+        stored_ids, rows = read_vectors_of(connection, ids, row["dimension"])
         order = np.argsort(ids)
         held = codes[order][np.isin(ids[order], stored_ids)]
         different += int(np.count_nonzero(~segment.agrees(held, rows)))
@@ -269,61 +269,55 @@ def _vector_problem(connection: Connection, segment: faiss_side.VectorSegment, r
 # ------------------------------------------------------------------------ documents
 
 
-def _document_problems(connection: Connection, document_id: int) -> tuple[list[Problem], int]:
+def _document_problems(connection: sqlite3.Connection, document_id: int) -> tuple[list[Problem], int]:
     """What is wrong with a document's text, chunks, vectors and full-text rows; its number of chunks."""
-    row = connection.execute(
-        text("SELECT path, characters, text_hash, checksum FROM documents WHERE id = :id"),
-        {"id": document_id},
-    ).one()
-    subject = f"document {document_id} ({row.path})"
+    [(path, characters, text_hash, checksum)] = connection.execute(
+        "SELECT path, characters, text_hash, checksum FROM documents WHERE id = ?", (document_id,)
+    )
+    subject = f"document {document_id} ({path})"
     try:
         blocks = connection.execute(
-            text('SELECT start, "end", text FROM text_blocks WHERE document_id = :id ORDER BY start'),
-            {"id": document_id},
-        ).all()
-        body = "".join(block.text for block in blocks)
-    except (DatabaseError, UnicodeDecodeError) as error:
+            'SELECT start, "end", text FROM text_blocks WHERE document_id = ? ORDER BY start', (document_id,)
+        ).fetchall()
+        body = "".join(part for _, _, part in blocks)
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         return [Problem(Damage.TEXT, subject, f"its text cannot be read ({error})", document_id)], 0
     problems = []
-    if len(body) != row.characters or integrity.text_hash(body) != row.text_hash:
+    if len(body) != characters or integrity.text_hash(body) != text_hash:
         problems.append(Problem(Damage.TEXT, subject, "its text does not have its hash", document_id))
-    if documents.checksum_of(connection, document_id) != row.checksum:
+    if documents.checksum_of(connection, document_id) != checksum:
         detail = "its title, metadata, structure or line numbers do not have their checksum"
         problems.append(Problem(Damage.TEXT, subject, detail, document_id))
-    if any(block.end - block.start != len(block.text) for block in blocks):
+    if any(end - start != len(part) for start, end, part in blocks):
         problems.append(Problem(Damage.TEXT, subject, "its text blocks have wrong offsets", document_id))
-    chunk_ids = [
-        r[0]
-        for r in connection.execute(
-            text("SELECT id FROM chunks WHERE document_id = :id ORDER BY id"), {"id": document_id}
-        )
-    ]
+    chunk_ids = column(connection, "SELECT id FROM chunks WHERE document_id = ? ORDER BY id", (document_id,))
     for at in range(0, len(chunk_ids), BATCH):
         problems += _chunk_problems(connection, chunk_ids[at : at + BATCH], body, subject, document_id)
     return problems, len(chunk_ids)
 
 
 def _chunk_problems(
-    connection: Connection, chunk_ids: Sequence[int], body: str, subject: str, document_id: int
+    connection: sqlite3.Connection, chunk_ids: Sequence[int], body: str, subject: str, document_id: int
 ) -> Iterator[Problem]:
     statement = (
         "SELECT c.*, v.vector, f.body, f.pairs, f.headings AS searchable, d.title "
         "FROM chunks c JOIN vectors v ON v.chunk_id = c.id JOIN documents d ON d.id = c.document_id "
         f"LEFT JOIN {fulltext.TABLE} f ON f.rowid = c.id "
-        "WHERE c.id IN (SELECT value FROM json_each(:ids))"
+        f"WHERE c.id {IDS_IN.format('ids')}"
     )
     try:
-        rows = connection.execute(text(statement), {"ids": bind_ids(chunk_ids)}).all()
-    except (DatabaseError, UnicodeDecodeError) as error:
+        rows = fetch(connection, statement, {"ids": bind_ids(chunk_ids)})
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         yield Problem(Damage.CHUNK, subject, f"its chunks cannot be read ({error})", document_id)
         return
     for row in rows:
-        chunk_text = body[row.start : row.end]
-        if not integrity.is_intact(row._mapping, chunk_text, row.vector):
-            detail = f"chunk {row.id} does not have its checksum (text, span, headings or vector changed)"
+        chunk_text = body[row["start"] : row["end"]]
+        if not integrity.is_intact(row, chunk_text, row["vector"]):
+            detail = f"chunk {row['id']} does not have its checksum (text, span, headings or vector changed)"
             yield Problem(Damage.CHUNK, subject, detail, document_id)
             continue
-        headings = fulltext.searchable_headings(row.title, fulltext.headings_from_json(row.headings))
-        if row.body != chunk_text or row.searchable != headings or row.pairs != character_pairs(chunk_text):
-            detail = f"the full-text row of chunk {row.id} has another text"
+        headings = fulltext.searchable_headings(row["title"], fulltext.headings_from_json(row["headings"]))
+        made = (chunk_text, headings, character_pairs(chunk_text))
+        if (row["body"], row["searchable"], row["pairs"]) != made:
+            detail = f"the full-text row of chunk {row['id']} has another text"
             yield Problem(Damage.FULL_TEXT, subject, detail, document_id)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import column, delete, insert, select, table, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection, Engine
 
@@ -22,17 +22,20 @@ from ragstack.records import Chunk, ChunkerSettings, FileStat, Fingerprint
 from ragstack.store import documents, fulltext, integrity, segments
 from ragstack.store.catalog import unpublished
 from ragstack.store.clock import now
+from ragstack.store.database import driver
 from ragstack.store.documents import IncomingDocument
 from ragstack.store.failpoints import reached
+from ragstack.store.generation_changes import (
+    create_generation,
+    retire_generation,
+    retired_generations,
+    switch_generation,
+)
 from ragstack.store.generations import (
     BUILDING,
     IndexGeneration,
     building_generation,
-    create_generation,
     current_generation,
-    retire_generation,
-    retired_generations,
-    switch_generation,
 )
 from ragstack.store.models import (
     ChunkRow,
@@ -45,13 +48,13 @@ from ragstack.store.models import (
     StoreInfo,
     VectorRow,
 )
+from ragstack.store.source_changes import ensure_source
 from ragstack.store.sources import (
     FILES,
     FOLDER,
     KnownFailure,
     KnownFile,
     Place,
-    ensure_source,
     is_within,
     known_files,
 )
@@ -59,6 +62,9 @@ from ragstack.store.vectors import from_bytes
 
 if TYPE_CHECKING:
     from ragstack.records import FloatArray
+
+_FULL_TEXT = table(fulltext.TABLE, column("rowid"), column("body"))
+"""The full-text table as far as other statements join it."""
 
 
 @dataclass(slots=True)
@@ -83,7 +89,7 @@ class Writer:
     def generation(self) -> IndexGeneration | None:
         """The generation that documents are added to."""
         with self.engine.connect() as connection:
-            return current_generation(connection)
+            return current_generation(driver(connection))
 
     def create_generation(
         self, fingerprint: Fingerprint, settings: ChunkerSettings, probe: FloatArray
@@ -100,13 +106,13 @@ class Writer:
     ) -> IndexGeneration:
         """The generation to build beside the current one; an unfinished one of the same kind is continued."""
         with self.engine.begin() as connection:
-            begun = building_generation(connection)
+            begun = building_generation(driver(connection))
             if begun and begun.fingerprint.key == fingerprint.key and begun.settings == settings:
                 return begun
             if begun:
                 retire_generation(connection, begun.id)
             create_generation(connection, fingerprint, settings, probe, state=BUILDING)
-            made = building_generation(connection)
+            made = building_generation(driver(connection))
             reached("generation begun")
         assert made is not None
         return made
@@ -157,9 +163,9 @@ class Writer:
         with self.engine.connect() as connection:
             for at in range(0, len(hashes), 500):
                 rows = connection.execute(
-                    select(*ChunkRow.__table__.columns, VectorRow.vector, fulltext.BODY)
+                    select(*ChunkRow.__table__.columns, VectorRow.vector, _FULL_TEXT.c.body)
                     .join(VectorRow, VectorRow.chunk_id == ChunkRow.id)
-                    .join(fulltext.ROWS, ChunkRow.id == fulltext.ROWID)
+                    .join(_FULL_TEXT, ChunkRow.id == _FULL_TEXT.c.rowid)
                     .where(
                         ChunkRow.generation_id == generation.id,
                         ChunkRow.input_hash.in_(hashes[at : at + 500]),
@@ -195,7 +201,7 @@ class Writer:
     def known_files(self, source_id: int) -> dict[str, KnownFile]:
         """What the store remembers of the documents of a source, by path."""
         with self.engine.connect() as connection:
-            return known_files(connection, source_id, "")
+            return known_files(driver(connection), source_id, "")
 
     def touch_documents(self, stats: Mapping[int, tuple[FileStat, int]]) -> None:
         """Note new file states and read times, by document id, of files whose content did not change."""
@@ -291,7 +297,7 @@ class Writer:
     def tail_length(self, generation: IndexGeneration) -> int:
         """Number of chunks that no segment covers yet."""
         with self.engine.connect() as connection:
-            return unpublished(connection, generation.id)
+            return unpublished(driver(connection), generation.id)
 
     def record_run(self, started_at: str, summary: Mapping[str, int]) -> None:
         """Note an ingest that changed something."""

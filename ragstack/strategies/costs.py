@@ -7,14 +7,14 @@ reading. Prompts come one after the other, so memory is that of the longest, and
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ragstack.context.architectures.description import Architecture
-from ragstack.context.cache import cache_bytes
-from ragstack.context.complexity import estimate_memory
-from ragstack.context.deployment import Deployment
-from ragstack.context.solver import PrefillTime
 from ragstack.records import Reading, ReadingCost
+
+if TYPE_CHECKING:
+    from ragstack.context.architectures.description import Architecture
+    from ragstack.context.deployment import Deployment
+    from ragstack.context.solver import PrefillTime
 
 NO_MODEL = "no language model reads the prompts, so there is no term for memory and time"
 NO_LAYERS = "the layers of the model are not known, so neither are memory and time"
@@ -48,6 +48,9 @@ def reading_cost(reading: Reading, model: CostModel | None = None, *, reserve: i
     counted = (len(reading.passes), reading.tokens_read, reading.largest_prompt)
     if model is None or not model.architecture.is_known:
         return ReadingCost(*counted, reason=NO_MODEL if model is None else NO_LAYERS)
+    from ragstack.context.cache import cache_bytes
+    from ragstack.context.complexity import estimate_memory
+
     tokens = reading.largest_prompt + reserve
     memory = estimate_memory(model.architecture, model.deployment, tokens)
     reason = f"{model.architecture.name} on {model.deployment.engine}"

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import complexity, embed, ingest, loading, peers, retrieval, scale, startup, strategies
+from benchmarks import complexity, embed, ingest, loading, peers, query, retrieval, scale, startup, strategies
 from ragstack.cli import console
 from ragstack.errors import RagstackError
 
@@ -19,6 +19,7 @@ SUBCOMMANDS = {
     "ingest": ingest,
     "loading": loading,
     "peers": peers,
+    "query": query,
     "retrieval": retrieval,
     "scale": scale,
     "startup": startup,

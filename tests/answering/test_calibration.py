@@ -35,6 +35,12 @@ def test_longer_prompts_that_were_not_slower_give_a_rate_too():
     assert fitted.seconds(200) > fitted.seconds(100)
 
 
+def test_a_cost_of_the_request_beside_a_slope_is_found_again():
+    fitted = prefill_from_timings(timed(*[(n, 0.5 + 0.0001 * n) for n in (100, 200, 400, 800, 1_600)]))
+    assert fitted.constant == pytest.approx(0.5, rel=0.01)
+    assert fitted.seconds(3_000) == pytest.approx(0.8, rel=0.01)
+
+
 def test_the_rate_of_writing_is_the_median_of_enough_measurements():
     answers = [TimedAnswer(100, 1.0, rate) for rate in (20.0, 22.0, 90.0)]
     assert rate_from_timings(answers) == 22.0

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from ragstack.answering.generators.addresses import Endpoint
 from ragstack.answering.generators.endpoint import EndpointGenerator
-from ragstack.answering.generators.failures import ATTEMPTS
+from ragstack.answering.generators.failures import ATTEMPTS, unreachable
 from ragstack.answering.generators.replies import Pace, Reply
 from ragstack.errors import GenerationError
 from ragstack.records import Message
@@ -118,6 +118,12 @@ def test_a_server_that_is_down_is_tried_a_few_times_and_named(clock):
     assert error.message.startswith(f"no answer from {url}")
     assert "start the server" in error.hint
     assert clock.slept == [0.5, 1.0, 2.0]
+
+
+def test_a_server_elsewhere_is_not_told_to_be_started_here():
+    away, here = (unreachable(Endpoint(url), "no route").hint for url in ("https://x.org", "http://[::1]:80"))
+    assert "the network" in away
+    assert "start the server" in here
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])

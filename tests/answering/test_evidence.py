@@ -121,11 +121,20 @@ def test_without_statements_nothing_is_embedded() -> None:
     assert embedder.batches == []
 
 
-@pytest.mark.parametrize(
-    ("sentence", "expected"), [("The pumps leak.", 2.0), ("A pump.", 1.0), ("Nothing.", 0.0)]
-)
-def test_relevance_for_trimming_counts_the_terms_of_the_question(sentence: str, expected: float) -> None:
-    assert lexical_relevance("Which pump is leaking?")([sentence]) == [expected]
+def test_relevance_for_packing_is_the_share_of_the_terms_the_rare_ones_counting_more() -> None:
+    sentences = ["The pumps leak.", "A pump.", "It leaks.", "A pump is red.", "Nothing."]
+    both, pump, leak, red, nothing = lexical_relevance("Which pump is leaking?")(sentences)
+    assert both == pytest.approx(1.0)
+    assert nothing == 0.0
+    assert 0.0 < pump == red < leak < 1.0
+
+
+def test_among_close_statements_a_difference_in_meaning_counts_more_than_among_distant_ones() -> None:
+    distant, less, close, closest = (
+        Evidence(0.0, 0.0, 0.0, 0.0, 0.0, True, meaning=meaning) for meaning in (-0.1, 0.1, 0.6, 0.8)
+    )
+    assert distant.score < less.score
+    assert closest.score - close.score > less.score - distant.score
 
 
 def test_words_that_stand_together_as_in_the_question_count_more() -> None:

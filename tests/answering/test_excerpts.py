@@ -72,3 +72,23 @@ def test_an_excerpt_is_a_slice_within_the_limit_that_is_not_blank(
     assert 0 <= start < end <= len(sentence)
     assert end - start <= limit
     assert sentence[start:end].strip()
+
+
+def test_a_word_beside_a_cut_counts_less_than_one_with_its_surroundings() -> None:
+    sentence = (
+        "Among the ships that were built in the yard before the war, the smaller of which carried coal to the"
+        " islands while larger ones went overseas with mail, the ferry was the Skerryvore of 1911, which is"
+        " still afloat and carries visitors in summer."
+    )
+    start, end = excerpt(sentence, 170, shares("ferry"), nothing_asked)
+    assert "the ferry was the Skerryvore of 1911" in sentence[start:end]
+
+
+def test_words_of_a_script_without_blanks_are_found_in_pairs() -> None:
+    sentence = (
+        "修理の受付は平日の午前九時から, " * 10
+        + "湿度センサーの在庫は京都の倉庫に二十個あります, "
+        + "詳細は別紙です, " * 20
+    )
+    start, end = excerpt(sentence, 80, dict.fromkeys(["京都", "倉庫"], 0.5), nothing_asked)
+    assert "京都の倉庫" in sentence[start:end]

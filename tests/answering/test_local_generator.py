@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from deterministic_embedder import DeterministicEmbedder
-from tiny_language_models import save_tiny_llama
+from tiny_language_models import CHAT_TEMPLATE, save_tiny_llama, write_tiny_gguf
 
 from ragstack.answering.generators.local import LocalGenerator
 from ragstack.errors import GenerationError
@@ -81,6 +81,23 @@ def test_a_model_that_is_not_here_is_not_fetched(name):
         LocalGenerator(name).prepare()
 
 
+def test_a_gguf_file_is_told_apart_and_how_to_run_it(tmp_path):
+    write_tiny_gguf(tmp_path / "tiny.gguf")
+    with RAGSystem(embedder=DeterministicEmbedder()) as system:
+        system.add_document("Ann fed the cat.", name="cats.txt")
+        about = system.ask("Who fed the cat?", llm=str(tmp_path / "tiny.gguf")).generation
+    assert "is a GGUF file, which transformers does not run" in about.error
+    assert "llama-server -m" in about.hint
+
+
+def test_what_describes_no_model_that_writes_is_answered_with_what_does():
+    with RAGSystem(embedder=DeterministicEmbedder()) as system:
+        system.add_document("Ann fed the cat.", name="cats.txt")
+        about = system.ask("Who fed the cat?", llm="gpt-4o-mini").generation
+    assert "`gpt-4o-mini` is neither" in about.error
+    assert "`openai:MODEL`" in about.hint
+
+
 def test_window_tokens_and_memory_are_in_the_ledger_and_the_prompt_fits(folder):
     with RAGSystem(embedder=DeterministicEmbedder()) as system:
         system.add_document("\n\n".join(f"Ann fed cat {n}." for n in range(400)), name="cats.txt")
@@ -135,3 +152,12 @@ def test_a_model_that_stays_loaded_is_not_charged_for_its_weights_twice(folder):
         )
     assert "weights that are loaded" not in first.plan.memory.reason
     assert "weights that are loaded" in again.plan.memory.reason
+
+
+def test_thoughts_that_the_template_opens_are_told_apart_from_the_answer(tmp_path):
+    opens = CHAT_TEMPLATE.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}")
+    save_tiny_llama(tmp_path / "thinks", template=opens)
+    with LocalGenerator(str(tmp_path / "thinks")) as generator:
+        pieces = [piece.text for piece in generator.stream(MESSAGES, max_tokens=6)]
+    assert pieces[0].startswith("<think>")
+    assert sum("<think>" in piece for piece in pieces) == 1

@@ -347,6 +347,7 @@ def test_a_document_is_shown_with_its_chunks_and_on_demand_its_text(run):
     assert "begins" in shown
     assert run("inspect", "document", document_id, "--text").stdout == HANDBOOK + "\n"
     assert json.loads(run("inspect", "document", document_id, "--json").stdout)["text"] == HANDBOOK
+    assert run("inspect", "document", "handbook.md").stdout == shown
 
 
 def test_a_chunk_is_shown_with_its_place_and_neighbours(run):

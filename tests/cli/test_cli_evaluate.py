@@ -6,6 +6,7 @@ import json
 
 import pytest
 from evaluation_data import DOCUMENTS, QUESTIONS
+from tiny_models import save_tiny_cross_encoder
 
 
 @pytest.fixture
@@ -60,6 +61,27 @@ def test_a_plot_is_a_picture(invoke, dataset, folder):
     result = invoke("evaluate", dataset, "--plot", "recall.png")
     assert result.exit_code == 0, result.output
     assert (folder / "recall.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_reranker_is_measured_beside_the_usual_policy(invoke, dataset, folder):
+    save_tiny_cross_encoder(folder / "cross")
+    result = invoke("evaluate", dataset, "--reranker", "cross", "--offline")
+    assert result.exit_code == 0, result.output
+    _, header, *rows = result.stdout.splitlines()
+    assert header.split() == ["measure", "hybrid", "reranked"]
+    assert any(row.startswith("reranked: ") for row in rows)
+
+    named = ("--compare", "dense+reranked", "--json")
+    document = json.loads(invoke("evaluate", dataset, "--reranker", "cross", *named).stdout)
+    assert set(document["policies"]) == {"hybrid", "dense+reranked"}
+
+
+def test_a_policy_that_wants_a_reranker_is_refused_before_anything_is_indexed(invoke, dataset):
+    result = invoke("evaluate", dataset, "--compare", "dense+reranked")
+    assert result.exit_code == 2
+    assert "`dense+reranked` wants a reranker" in result.stderr
+    assert "--reranker" in result.stderr
+    assert "chunks" not in result.stderr
 
 
 def test_a_wrong_policy_is_a_usage_error_with_a_hint(invoke, dataset):

@@ -30,6 +30,29 @@ def question(spawn):
     return run
 
 
+def undecoded(*words):
+    """The question of these bytes in a locale that has no letters beyond ASCII."""
+    environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable.encode(), b"-c", PRINT.encode(), *words]
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+def test_words_that_the_locale_cannot_decode_are_read_as_utf_8():
+    assert undecoded("où est le café ?".encode()) == "où est le café ?"
+
+
+def test_bytes_of_an_argument_that_are_no_text_become_replacement_characters():
+    assert undecoded(b"caf\xe9") == "caf\ufffd"
+
+
+def test_an_empty_question_is_called_one_and_standard_input_is_not_blamed(invoke):
+    for words in ([""], ["  ", " "]):
+        result = invoke("ask", *words)
+        assert result.exit_code == 2
+        assert "The question is empty" in result.stderr
+
+
 @contextmanager
 def silent_pipe():
     """A pipe that stays open and carries nothing, as schedulers give to their children."""

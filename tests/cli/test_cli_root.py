@@ -140,7 +140,7 @@ def test_a_command_does_not_import_the_others(spawn):
         ["ask", "x", "--top-k", "0"],
         ["ask", "x", "--filter", "tpye=pdf"],
         ["search"],
-        ["inspect", "document", "three"],
+        ["inspect", "chunk", "three"],
         ["sources", "remove"],
         ["sources", "remove", "--texts", "x"],
         ["remove"],
@@ -302,3 +302,9 @@ def test_json_survives_a_console_that_cannot_show_it(spawn, folder):
     environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
     result = spawn("path", "--json", "--store", store, env=environment, text=False)
     assert json.loads(result.stdout)["store"]["path"] == store.as_posix()
+
+
+def test_an_option_before_the_command_is_told_where_it_belongs(invoke):
+    result = invoke("--store", "somewhere", "ask", "why?")
+    assert result.exit_code == 2
+    assert "Give it after, as `ragstack ask --store`" in result.stderr

@@ -16,9 +16,8 @@ def test_every_kind_of_evidence_has_a_line(run):
     assert result.exit_code == 0, result.output
     lines = [line.split() for line in result.stdout.splitlines()]
     kinds = [words[0] for words in lines if words]
-    assert [kind for kind in kinds if kind in {"meaning", "words", "nearness", "adjacency", "score"}] == [
-        "meaning", "words", "nearness", "adjacency", "score",
-    ]  # fmt: skip
+    evidence = ["meaning", "words", "nearness", "adjacency", "coverage", "related", "score"]
+    assert [kind for kind in kinds if kind in evidence] == evidence
     assert "notice, period" in result.stdout
     assert "cosine" in result.stdout
 
@@ -32,6 +31,14 @@ def test_json_holds_the_evidence_of_every_hit(run):
     for hit in hits:
         assert abs(sum(hit["shares"].values()) - hit["score"]) < 1e-9
     assert hits[0]["matched"] == ["notice", "period"]
+
+
+def test_a_word_in_the_place_of_another_is_named(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    chunk = StoredChunk(1, 1, 0, 0, 4, "film", 1, (), "a.md", None, "text/plain", "0")
+    shares = ScoreShares(0.2, 0.0, 0.0, 0.0, related=0.05)
+    hit = Hit(chunk, 0.25, 1, 0.5, None, 0.0, shares, related=(("movie", "film"),))
+    assert evidence_lines(1, hit)[-2].split(maxsplit=2) == ["related", "0.0500", "film for movie"]
 
 
 def movement(place: int, dense_rank: int | None, score_rank: int) -> str:

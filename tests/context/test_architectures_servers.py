@@ -122,10 +122,11 @@ def test_a_redirect_is_not_followed_with_the_key():
         describe_model(url, key="secret")
 
 
-def test_a_refusal_asks_for_the_key():
+def test_a_refusal_asks_for_the_key(monkeypatch):
+    monkeypatch.delenv("RAGSTACK_API_KEY", raising=False)
     with serving({"/props": 401}) as (url, _), pytest.raises(ArchitectureError) as caught:
         describe_model(url)
-    assert caught.value.hint == "give the server's API key"
+    assert caught.value.hint == "set the environment variable `RAGSTACK_API_KEY` to the server's API key"
 
 
 def test_a_failing_server_is_named():

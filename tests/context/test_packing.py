@@ -9,6 +9,7 @@ from ragstack.answering.evidence import lexical_relevance
 from ragstack.context.frames import PrintedFrame
 from ragstack.context.packing import Packing, pack
 from ragstack.context.passages import arrange
+from ragstack.context.planning import SHORTEST_PIECE
 from ragstack.records import Decision, DropReason, Hit
 from ragstack.records import Passage as Packed
 
@@ -94,7 +95,7 @@ def test_a_window_that_is_too_large_is_trimmed_to_the_sentences_it_begins_with(w
     assert passage.text == "Ann fed the cat on Monday. Ben fed the dog on Tuesday."
     assert (passage.start, passage.end) == (0, len(passage.text))
     assert packing.decisions[0].kept
-    assert packing.decisions[0].reason == "trimmed to what fits, in [1]"
+    assert packing.decisions[0].reason == f"trimmed to 12 of {len(PROSE.split())} tokens, in [1]"
 
 
 def test_trimming_keeps_the_sentences_that_matter_when_they_are_known(world: TextWorld) -> None:
@@ -103,6 +104,55 @@ def test_trimming_keeps_the_sentences_that_matter_when_they_are_known(world: Tex
     (passage,) = packing.passages
     assert passage.text == "Fay wrote a long letter. Gus read it twice."
     assert PROSE[passage.start : passage.end] == passage.text
+
+
+LONG_QUESTION = "Who repaired the bell of the harbour tower?"
+ANSWERING = (
+    "The bell of the harbour tower was repaired by Ida Holm in the spring, with bronze from the old one."
+)
+
+
+def long_window(subject: str, *, answers: bool) -> str:
+    """Fifteen sentences of twelve words, of which one in the middle may answer `LONG_QUESTION`."""
+    sentences = [
+        f"{subject} saw number {number} of the grey boats leave the quay early." for number in range(15)
+    ]
+    if answers:
+        sentences[7] = ANSWERING
+    return " ".join(sentences)
+
+
+def test_of_a_window_that_ranks_low_the_sentences_about_the_question_are_taken() -> None:
+    texts = {1: long_window("Ann", answers=False), 2: long_window("Ben", answers=True)}
+    world = TextWorld(texts)
+    hits = [world.hit(1, 0, len(texts[1]), 1.0, 1), world.hit(2, 0, len(texts[2]), 0.95, 2)]
+    packing = packed(world, hits, 2 * HEADER + 130, relevance=lexical_relevance(LONG_QUESTION))
+    cited = next(passage for passage in packing.passages if passage.document_id == 2)
+    assert ANSWERING in cited.text
+    assert texts[2][cited.start : cited.end] == cited.text
+    assert cited.chunk_ids == (2,)
+    kept = decision(packing, 2)
+    assert kept.kept
+    assert kept.reason.startswith("trimmed to ")
+    assert sum(each.marginal_tokens for each in packing.decisions if each.kept) == packing.tokens
+
+
+def test_what_is_taken_of_a_window_is_long_enough_to_be_understood() -> None:
+    texts = {1: long_window("Ann", answers=False), 2: long_window("Ben", answers=True)}
+    world = TextWorld(texts)
+    hits = [world.hit(1, 0, len(texts[1]), 1.0, 1), world.hit(2, 0, len(texts[2]), 0.95, 2)]
+    budget = 2 * HEADER + len(texts[1].split()) + SHORTEST_PIECE + 10
+    packing = packed(world, hits, budget, relevance=lexical_relevance(LONG_QUESTION))
+    assert [passage.document_id for passage in packing.passages if ANSWERING in passage.text] == [2]
+    assert all(len(passage.text.split()) >= SHORTEST_PIECE for passage in packing.passages)
+
+
+def test_nothing_is_cut_out_of_windows_when_nothing_is_known_of_their_sentences() -> None:
+    texts = {1: long_window("Ann", answers=False), 2: long_window("Ben", answers=True)}
+    world = TextWorld(texts)
+    hits = [world.hit(1, 0, len(texts[1]), 1.0, 1), world.hit(2, 0, len(texts[2]), 0.95, 2)]
+    packing = packed(world, hits, HEADER + len(texts[1].split()))
+    assert [passage.text for passage in packing.passages] == [texts[1]]
 
 
 def test_trimming_continues_a_passage_rather_than_beginning_one(world: TextWorld) -> None:
@@ -114,6 +164,7 @@ def test_trimming_continues_a_passage_rather_than_beginning_one(world: TextWorld
     (passage,) = packing.passages
     assert passage.text.startswith("Cleo walked home alone.")
     assert passage.text.endswith("Emil slept until noon again.")
+    assert decision(packing, 2).reason == "trimmed to 9 of 15 tokens, in [1]"
 
 
 def test_one_sentence_that_fits_is_packed_whatever_it_costs(world: TextWorld) -> None:

@@ -12,8 +12,9 @@ from model_servers import llama_cpp, ollama, serving, vllm
 
 from ragstack.context.deployment import AttentionKernel, Device, Engine, Regime, planned_deployment
 from ragstack.context.gpus import PUBLISHED_GPUS, published_gpu, require_gpu
+from ragstack.context.keys import KEY_VARIABLE
 from ragstack.context.latency import CalibratedPrefill, parse_seconds
-from ragstack.context.reader_plans import KEY_VARIABLE, plan_reader
+from ragstack.context.reader_plans import plan_reader
 from ragstack.context.timing import time_prompts
 from ragstack.errors import ArchitectureError, UsageError
 

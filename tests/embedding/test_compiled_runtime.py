@@ -325,7 +325,7 @@ def test_a_compiled_model_that_fails_while_it_runs_raises_one_line(tiny_folder):
 def test_a_gpu_counts_when_torch_was_built_for_it(monkeypatch, build, platform, devices, expected):
     from ragstack.embedding import gpu
 
-    monkeypatch.setattr(gpu, "version", lambda _: build)
+    monkeypatch.setattr("importlib.metadata.version", lambda _: build)
     monkeypatch.setattr(gpu.sys, "platform", platform)
     monkeypatch.setattr(gpu, "_cuda_devices", lambda: devices)
     assert gpu.has_gpu.__wrapped__() is expected

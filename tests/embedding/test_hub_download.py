@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tiny_models import save_tiny_cross_encoder
 
 from ragstack.embedding.description import read_description
 from ragstack.embedding.fingerprint import fingerprint_of
@@ -165,13 +166,13 @@ def hub(published):
 def fetch(tmp_path):
     """A function that opens an embedder in a process with an empty hub cache of its own."""
 
-    def fetch(name, url, *, offline=False, **environment):
+    def fetch(name, url, *, offline=False, program=PROGRAM, **environment):
         ours = {
             key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGINGFACE_"))
         }
         ours |= {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "hf"), "NO_PROXY": "127.0.0.1"}
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, json.dumps([name, offline])],
+            [sys.executable, "-c", program, json.dumps([name, offline])],
             env=ours | environment,
             capture_output=True,
             text=True,
@@ -239,8 +240,8 @@ def test_the_default_model_offline_names_the_extra(hub, fetch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("acme/none", "the hub has no model `acme/none`"),
-        ("acme/tiny@v9", "the hub has the model, but not the revision: `acme/tiny@v9`"),
+        ("acme/none", "the hub has no embedding model `acme/none`"),
+        ("acme/tiny@v9", "the hub has the embedding model, but not the revision: `acme/tiny@v9`"),
         ("acme/ti ny", "is neither a folder nor a name"),
     ],
 )
@@ -258,7 +259,7 @@ def test_an_unreachable_hub_is_one_line(fetch):
     refused = fetch("acme/tiny", url)
 
     assert refused["error"] == "ModelNotFoundError"
-    assert refused["message"].startswith("the model `acme/tiny` could not be downloaded: ")
+    assert refused["message"].startswith("the embedding model `acme/tiny` could not be downloaded: ")
     assert refused["stderr"] == ""
 
 
@@ -283,6 +284,51 @@ def test_a_model_that_cannot_be_used_is_refused_before_anything_is_fetched(
     assert message in refused["message"]
     assert refused["announced"] == []
     assert not [request for request in hub.requests if "/resolve/" in request]
+
+
+RERANKER_PROGRAM = """
+import json, sys
+from ragstack.embedding.cross_encoder import CrossEncoderReranker
+from ragstack.errors import RagstackError
+
+name, offline = json.loads(sys.argv[1])
+told = []
+try:
+    scores = CrossEncoderReranker(name, offline=offline, announce=told.append).scores("when?", ["At six."])
+    result = {"scores": scores}
+except RagstackError as error:
+    result = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+json.dump({"announced": told, **result}, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def published_reranker(tmp_path_factory):
+    """A cross-encoder as those on the hub are: without the `modules.json` that embedding models have."""
+    folder = tmp_path_factory.mktemp("published") / "cross"
+    save_tiny_cross_encoder(folder)
+    (folder / "modules.json").unlink(missing_ok=True)
+    return folder
+
+
+def test_a_reranker_is_fetched_by_name_and_called_one(fetch, published_reranker):
+    with serving({"acme/cross": (published_reranker, COMMIT)}) as hub:
+        fetched = fetch("acme/cross", hub.url, program=RERANKER_PROGRAM)
+        again = fetch("acme/cross", hub.url, program=RERANKER_PROGRAM, offline=True)
+
+    assert fetched["announced"][0].startswith("downloading the reranker `acme/cross` (")
+    assert fetched["scores"] == again["scores"]
+    assert again["announced"] == []
+
+
+def test_a_missing_reranker_is_not_called_an_embedding_model(fetch, published_reranker):
+    with serving({"acme/cross": (published_reranker, COMMIT)}) as hub:
+        refused = fetch("acme/cross", hub.url, program=RERANKER_PROGRAM, offline=True)
+        unknown = fetch("acme/none", hub.url, program=RERANKER_PROGRAM)
+
+    assert refused["message"].startswith("the files of the reranker `acme/cross` are not on this machine")
+    assert "CrossEncoder" in refused["hint"]
+    assert unknown["message"] == "the hub has no reranker `acme/none`"
 
 
 def test_the_default_model_comes_from_the_hub_at_its_revision(fetch, minilm, minilm_folder):

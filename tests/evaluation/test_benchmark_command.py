@@ -51,6 +51,28 @@ def test_retrieval_prints_scores_and_the_machine_and_writes_json(span_folder, tm
     assert report["machine"]["cores"] >= 1
 
 
+def test_query_prints_what_each_part_of_a_question_takes(span_folder, tmp_path):
+    written = tmp_path / "times.json"
+    options = ["--offline", "--json", written]
+
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "benchmark", "query", span_folder(), *options],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    for part in ("embed the question", "dense search", "lexical search", "weigh", "ask, in all", "cores"):
+        assert part in done.stdout
+    seconds = json.loads(written.read_text(encoding="utf-8"))["seconds"]
+    assert {len(times) for times in seconds.values()} == {3}
+    parts = ("embed the question", "dense search", "lexical search", "read chunks and counts", "weigh")
+    for number, whole in enumerate(seconds["retrieve, in all"]):
+        assert sum(seconds[part][number] for part in parts) == pytest.approx(whole)
+
+
 def test_a_mistake_in_a_data_set_is_one_line_and_exit_code_2(refusal, span_folder):
     code, message = refusal("retrieval", span_folder(questions=["{"]))
 

@@ -20,6 +20,7 @@ def test_a_policy_is_named_by_its_words():
     assert Policy.parsed("hybrid") == Policy()
     assert Policy.parsed("dense+top-k+128/64") == Policy(Ranking.DENSE, Packing.TOP_K, (128, 64))
     assert Policy.parsed("fill") == Policy(packing=Packing.FILL)
+    assert Policy.parsed("lexical+reranked") == Policy(Ranking.LEXICAL, reranked=True)
     with pytest.raises(UsageError, match="`sparse` is unknown"):
         Policy.parsed("dense+sparse")
 
@@ -55,6 +56,36 @@ def test_rankings_differ_in_what_they_look_at(corpus):
     }
     assert runs["hybrid"].names == runs["lexical"].names
     assert [row.id for row in runs["hybrid"].rows] == [row.id for row in runs["lexical"].rows]
+
+
+class Backwards:
+    """Likes best what it is shown last, and counts how often it is asked."""
+
+    note = "backwards"
+
+    def __init__(self):
+        self.asked = 0
+
+    def scores(self, question, texts):
+        self.asked += 1
+        return [float(place) for place in range(len(texts))]
+
+
+@pytest.mark.parametrize("ranking", ["hybrid", "dense"])
+def test_a_reranker_decides_on_the_order_of_the_policies_that_want_it(corpus, ranking):
+    reranker = Backwards()
+    usual, reordered = (
+        evaluate_policy(corpus, Policy.parsed(name), top_k=1, budgets=(), reranker=reranker)
+        for name in (ranking, f"{ranking}+reranked")
+    )
+    assert reranker.asked == len(reordered.rows)
+    assert [row.id for row in usual.rows] == [row.id for row in reordered.rows]
+    assert reordered.mean("recall") < usual.mean("recall")
+
+
+def test_a_policy_that_wants_a_reranker_is_refused_without_one(corpus):
+    with pytest.raises(UsageError, match="wants a reranker"):
+        evaluate_policy(corpus, Policy.parsed("reranked"), top_k=1)
 
 
 def test_a_run_does_not_differ_from_itself(corpus):

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from deterministic_embedder import DeterministicEmbedder
-from sqlalchemy import text
 
 from ragstack import IngestInterrupted, IngestReport, RAGSystem
 from ragstack.embedding.fingerprint import PROBE_TEXTS
 from ragstack.ingestion import run as run_module
 from ragstack.records import FileState
+from ragstack.store.connections import scalar
 
 PARAGRAPH = "The quick brown fox jumps over the lazy dog near the river bank. "
 
@@ -76,7 +76,7 @@ def _paths(rag: RAGSystem) -> set[str]:
 
 def _data_version(rag: RAGSystem) -> tuple[int, int]:
     with rag.store.read() as snapshot:
-        sequence = snapshot.connection.execute(text("SELECT sequence FROM store_info")).scalar_one()
+        sequence = scalar(snapshot.connection, "SELECT sequence FROM store_info")
     return sequence, rag.store.database.stat().st_mtime_ns
 
 

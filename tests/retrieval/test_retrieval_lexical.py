@@ -83,12 +83,51 @@ def test_a_term_that_nobody_holds_lowers_nearness():
     assert evidence.nearness < 0.5
 
 
+def test_the_rarest_term_decides_on_coverage():
+    counts = TermCounts(100, {"common": 30, "rare": 1})
+    chunks = {1: chunk("common"), 2: chunk("rare"), 3: chunk("both common and rare"), 4: chunk("neither")}
+    evidence = lexical_evidence(counts, find_occurrences(list(counts.holding), chunks))
+    common, rare, both, neither = (each.coverage for each in evidence.values())
+    assert neither == 0 < common < 0.2 < 0.8 < rare < both == pytest.approx(1.0)
+    assert common + rare == pytest.approx(1.0)
+
+
+def test_an_identifier_counts_more_for_coverage_than_a_word_as_rare():
+    word, identifier = evidence_of(["pump", "e1042"], "the pump", "code e1042").values()
+    assert identifier.coverage == pytest.approx(2 * word.coverage)
+
+
+def test_a_related_word_stands_in_for_a_term_that_the_chunk_lacks():
+    film, movie, neither = evidence_of(["movie"], "a film of his", "a movie of his", "a song of his").values()
+    assert film.related.words == (("movie", "film"),)
+    assert 0 < film.related.bm25 < movie.bm25
+    assert 0 < film.related.nearness < movie.nearness
+    assert film.bm25 == film.nearness == film.coverage == 0
+    assert film.matched == ()
+    assert movie.related.words == neither.related.words == ()
+    assert movie.related.bm25 == neither.related.bm25 == 0
+
+
+def test_the_closest_related_word_stands_in_whatever_its_form():
+    found = find_occurrences(["movies"], {1: chunk("documentaries and films")})
+    assert found.stand_ins[1]["movies"].related.word == "film"
+    assert found.stand_ins[1]["movies"].places == (2,)
+
+
+def test_a_stand_in_makes_a_pair_with_the_word_beside_it():
+    evidence = evidence_of(["silent", "movie"], "the silent film of his")[0]
+    assert evidence.adjacency == 0
+    assert 0 < evidence.related.adjacency < 1
+    assert evidence.nearness + evidence.related.nearness < 1
+
+
 @given(st.lists(st.sampled_from("pump cycle heat x y z".split()), max_size=120))
 def test_shares_are_shares_and_a_match_scores_above_nothing(words):
     text = " ".join(words) or "z"
     evidence = evidence_of(["pump", "cycle", "heat"], text)[0]
     assert 0 <= evidence.nearness <= 1 + 1e-9
     assert 0 <= evidence.adjacency <= 1 + 1e-9
+    assert 0 <= evidence.coverage <= 1 + 1e-9
     assert (evidence.bm25 > 0) == bool(evidence.matched) == bool({"pump", "cycle", "heat"} & set(words))
 
 

@@ -4,12 +4,13 @@ import json
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import update
 from store_fixtures import DIMENSION, Filled, unit_vectors
 
 from ragstack.records import Filter
@@ -17,6 +18,7 @@ from ragstack.store import building, segments, verification
 from ragstack.store import index as index_module
 from ragstack.store import snapshot as snapshot_module
 from ragstack.store import vectors as faiss_side
+from ragstack.store.connections import fetch
 from ragstack.store.index import INDEX_DIRECTORY
 from ragstack.store.models import Segment
 from ragstack.store.store import Store
@@ -40,13 +42,12 @@ def _fill(filled: Filled, documents: int = 12, lines: int = 40) -> list[int]:
         ]
 
 
-def _rows(filled: Filled) -> list[Segment]:
+def _rows(filled: Filled) -> list[SimpleNamespace]:
     with filled.store.read() as snapshot:
-        return snapshot.connection.execute(
-            select(*Segment.__table__.columns)
-            .where(Segment.retired_at.is_(None))
-            .order_by(Segment.first_chunk_id)
-        ).all()
+        rows = fetch(
+            snapshot.connection, "SELECT * FROM segments WHERE retired_at IS NULL ORDER BY first_chunk_id"
+        )
+        return [SimpleNamespace(**row) for row in rows]
 
 
 def _exact(filled: Filled, query: np.ndarray, limit: int) -> list[tuple[int, float]]:
@@ -438,7 +439,7 @@ def test_a_file_is_read_in_parts_and_each_is_let_go_of(
     )
     assert isinstance(read, deque)
     assert len(read) == -(-row.bytes // 1_000)
-    segment = index_module.load_checked(read, row, DIMENSION)
+    segment = index_module.load_checked(read, vars(row), DIMENSION)
     assert not read
     assert segment.count == 480
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sqlalchemy import text
 from store_fixtures import Filled, unit_vectors
 
 from ragstack.errors import NotInStoreError
 from ragstack.records import Element, ElementKind, Filter, Landmark
 from ragstack.store import documents, fulltext
+from ragstack.store.connections import scalar
 from ragstack.store.documents import BLOCK_CHARACTERS
 
 NO_FILTER = Filter()
@@ -16,10 +16,7 @@ NO_FILTER = Filter()
 def _counts(filled: Filled) -> dict[str, int]:
     tables = ("documents", "chunks", "vectors", "chunk_search", "text_blocks", "document_structures")
     with filled.store.read() as snapshot:
-        return {
-            table: snapshot.connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
-            for table in tables
-        }
+        return {table: scalar(snapshot.connection, f"SELECT count(*) FROM {table}") for table in tables}
 
 
 def test_a_document_is_stored_with_all_its_parts(filled: Filled) -> None:

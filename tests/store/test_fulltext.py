@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from store_fixtures import Filled
 
 from ragstack.records import Filter
+from ragstack.store import fulltext
+from ragstack.store.database import driver
 from ragstack.store.fulltext import (
     LONGEST_SEARCH,
     integrity_problem,
@@ -116,8 +118,8 @@ def test_no_question_is_ever_syntax(filled: Filled, question: str) -> None:
 
 
 def test_a_question_without_a_word_matches_nothing() -> None:
-    assert match_expression("?!... --") is None
-    assert match_expression("") is None
+    assert match_expression(question_terms("?!... --")) is None
+    assert match_expression(question_terms("")) is None
 
 
 def test_pairs_overlap_and_leave_spaced_scripts_alone() -> None:
@@ -131,4 +133,21 @@ def test_the_full_text_index_agrees_with_its_rows(filled: Filled) -> None:
     with filled.store.write() as writer:
         writer.remove_documents(ids[5:9])
         with writer.engine.begin() as connection:
-            assert integrity_problem(connection) is None
+            assert integrity_problem(driver(connection)) is None
+
+
+def test_a_word_that_many_chunks_hold_finds_none_beside_a_rarer_one(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fulltext, "FREQUENT_ROWS", 3)
+    for number in range(8):
+        filled.put(f"{number}.txt", f"manual number {number}")
+    filled.put("probe.txt", "the manual of the probe")
+    with filled.store.read() as snapshot:
+        assert snapshot.term_counts("probe manual").holding == {"probe": 1, "manual": 9}
+
+    assert _found(filled, "probe manual") == ["the manual of the probe"]
+    assert len(_found(filled, "manual absent")) == 9
+    with filled.store.read() as snapshot:
+        within = snapshot.lexical_candidates("probe manual", 10, Filter(paths=("1.txt", "probe.txt")))
+        assert len(within) == 2

@@ -170,6 +170,22 @@ def test_damage_is_told(history):
         history.conversations()
 
 
+@pytest.mark.parametrize("content", [b"", b"garbage " * 1_000], ids=["empty", "garbage"])
+def test_a_damaged_history_can_be_cleared_whole_and_begun_anew(history, content):
+    history.record(answer())
+    history.database.write_bytes(content)
+
+    if content:
+        with pytest.raises(StoreDamagedError, match="damaged") as caught:
+            history.conversations()
+        assert "history clear" in caught.value.hint
+        with pytest.raises(StoreDamagedError):
+            history.clear(1)
+    history.clear()
+    history.record(answer())
+    assert len(history.conversations()) == 1
+
+
 def test_a_first_write_that_was_cut_short_is_done_again(history):
     """A file without tables is what is left of it."""
     sqlite3.connect(history.database).close()

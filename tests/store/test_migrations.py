@@ -6,7 +6,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
 
 from ragstack.store import migrations
 from ragstack.store.fulltext import TABLE
@@ -21,9 +20,9 @@ def test_the_known_head_is_the_head_of_the_scripts() -> None:
 
 
 def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
-    with Store.create(tmp_path / "store") as store, store.read() as snapshot:
+    with Store.create(tmp_path / "store") as store, store.write() as writer, writer.engine.connect() as made:
         context = MigrationContext.configure(
-            snapshot.connection,
+            made,
             opts={
                 "include_object": lambda _object, name, kind, *_: (
                     kind != "table" or not name.startswith(TABLE)
@@ -35,9 +34,8 @@ def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
 
 def test_every_id_that_a_vector_may_carry_is_never_reused(tmp_path: Path) -> None:
     with Store.create(tmp_path / "store") as store, store.read() as snapshot:
-        rows = snapshot.connection.execute(
-            text("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
-        ).all()
-    made = {row.name: row.sql for row in rows}
+        made = dict(
+            snapshot.connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
+        )
     for table in ("chunks", "documents", "sources", "generations", "segments"):
         assert "AUTOINCREMENT" in made[table], table

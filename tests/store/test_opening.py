@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 import stat
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from sqlalchemy import text
 
 from ragstack.config import DATABASE_FILE
 from ragstack.errors import StoreDamagedError, StoreLockedError, StoreNotFoundError, StoreVersionError
+from ragstack.store.connections import scalar
 from ragstack.store.database import open_engine
 from ragstack.store.store import Store
 
@@ -25,7 +27,7 @@ def test_creating_twice_opens_the_same_store(tmp_path: Path) -> None:
     identities = []
     for _ in range(2):
         with Store.create(tmp_path / "store") as store, store.read() as snapshot:
-            identities.append(snapshot.connection.execute(text("SELECT identity FROM store_info")).scalar())
+            identities.append(scalar(snapshot.connection, "SELECT identity FROM store_info"))
     assert identities[0] == identities[1]
 
 
@@ -38,7 +40,7 @@ def test_only_the_owner_may_enter_a_store(tmp_path: Path) -> None:
 def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     Store.create(tmp_path / "store").close()
     database = tmp_path / "store" / DATABASE_FILE
-    engine = open_engine(database, writable=True)
+    engine = open_engine(database)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
@@ -57,7 +59,7 @@ def test_a_file_that_is_no_database_is_reported_with_what_to_do(tmp_path: Path) 
 
 def test_every_commit_is_synced_and_foreign_keys_hold(tmp_path: Path) -> None:
     with Store.create(tmp_path / "store") as store:
-        engine = open_engine(store.database, writable=True)
+        engine = open_engine(store.database)
         with engine.connect() as connection:
             values = {
                 name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -68,14 +70,12 @@ def test_every_commit_is_synced_and_foreign_keys_hold(tmp_path: Path) -> None:
 
 
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
-    from sqlalchemy.exc import OperationalError
-
     with (
         Store.create(tmp_path / "store") as store,
         store.read() as snapshot,
-        pytest.raises(OperationalError, match="readonly"),
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
     ):
-        snapshot.connection.execute(text("UPDATE store_info SET sequence = 7"))
+        snapshot.connection.execute("UPDATE store_info SET sequence = 7")
 
 
 def _hold(directory: str, ready: object, release: object) -> None:

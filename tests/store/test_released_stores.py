@@ -17,6 +17,8 @@ from sqlalchemy import text
 from ragstack.config import DATABASE_FILE
 from ragstack.errors import StoreError, StoreVersionError
 from ragstack.store import failpoints, maintenance, migrations
+from ragstack.store.connections import column, scalar
+from ragstack.store.database import driver
 from ragstack.store.fulltext import integrity_problem
 from ragstack.store.store import Store
 from ragstack.system import RAGSystem
@@ -62,12 +64,12 @@ def _require_kept(directory: Path, expected: dict[str, Any]) -> None:
             ]
             assert metadata == expected["metadata"]
             for table, count in expected["rows"].items():
-                found = snapshot.connection.execute(text(f'SELECT count(*) FROM "{table}"')).scalar()
+                found = scalar(snapshot.connection, f'SELECT count(*) FROM "{table}"')
                 assert found == count, table
-            triggers = text("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name")
-            assert set(expected["triggers"]) <= set(snapshot.connection.execute(triggers).scalars())
+            triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+            assert set(expected["triggers"]) <= set(column(snapshot.connection, triggers))
         with store.write() as writer, writer.engine.begin() as connection:
-            assert integrity_problem(connection) is None
+            assert integrity_problem(driver(connection)) is None
 
 
 def _require_chunks(snapshot: Any, infos: Any, texts: dict[str, str], expected: list[list[Any]]) -> None:

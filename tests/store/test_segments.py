@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sqlalchemy import select
 from store_fixtures import DIMENSION, Filled, unit_vectors
 
 from ragstack.records import Filter
 from ragstack.store import segments
+from ragstack.store.connections import fetch
 from ragstack.store.index import INDEX_DIRECTORY
-from ragstack.store.models import Segment
 from ragstack.store.store import Store
 from ragstack.store.stored_vectors import read_vectors
 
@@ -21,13 +21,12 @@ def _files(filled: Filled) -> list[Path]:
     return sorted((filled.store.directory / INDEX_DIRECTORY).glob("*.faiss"))
 
 
-def _live(filled: Filled) -> list[Segment]:
+def _live(filled: Filled) -> list[SimpleNamespace]:
     with filled.store.read() as snapshot:
-        return snapshot.connection.execute(
-            select(*Segment.__table__.columns)
-            .where(Segment.retired_at.is_(None))
-            .order_by(Segment.first_chunk_id)
-        ).all()
+        rows = fetch(
+            snapshot.connection, "SELECT * FROM segments WHERE retired_at IS NULL ORDER BY first_chunk_id"
+        )
+        return [SimpleNamespace(**row) for row in rows]
 
 
 def _assert_exact(filled: Filled, query: np.ndarray) -> None:

@@ -7,6 +7,7 @@ adding it to `STORES`.
 from __future__ import annotations
 
 import ast
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -94,6 +95,23 @@ def test_what_is_ingested_is_found_with_its_place(rag: RAGSystem, folder: Path) 
         assert session.read_text(hit.chunk.document_id, hit.chunk.start, hit.chunk.end) == hit.text
     assert location.headings == ("Harbour", "Tides")
     assert location.first_line == TEXTS["harbour.md"].count("\n", 0, hit.chunk.start) + 1
+
+
+def test_landmarks_are_those_that_a_span_touches(rag: RAGSystem) -> None:
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": f"Cell {each} here."} for each in "abcd"]
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+    rag.ingest_bytes(json.dumps(notebook).encode(), name="cells.ipynb")
+    with rag.store.read() as session:
+        [info] = session.documents()
+        marks = session.document(info.document_id).landmarks
+        assert len(marks) == len(cells)
+        for start in range(info.characters):
+            for end in range(start + 1, info.characters + 1):
+                touched = session.landmarks(info.document_id, start, end)
+                location = session.locate(info.document_id, start, end)
+                assert [mark.label for mark in touched[:1]] == [location.first_landmark]
+                assert [mark.label for mark in touched[-1:]] == [location.last_landmark]
+                assert list(touched[1:]) == [mark for mark in marks if start < mark.start < end]
 
 
 def test_a_question_is_answered_with_citations(rag: RAGSystem, folder: Path) -> None:

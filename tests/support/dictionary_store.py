@@ -223,6 +223,11 @@ class Reading:
     def elements(self, document_id: int) -> tuple[Element, ...]:
         return self.document(document_id).elements
 
+    def landmarks(self, document_id: int, start: int, end: int) -> tuple[Landmark, ...]:
+        document = self.document(document_id)
+        first = _landmark_at(document, start)
+        return (*([first] if first else []), *(m for m in document.landmarks if start < m.start < end))
+
     def selected_documents(self, where: Filter) -> list[SelectedDocument]:
         return [
             SelectedDocument(info.document_id, info.path, info.title, info.characters, info.content_hash)

@@ -12,7 +12,7 @@ from ragstack.answering.citations import cite
 from ragstack.context.frames import PrintedFrame
 from ragstack.context.ledger import open_ledger
 from ragstack.context.readers import extractive_reader
-from ragstack.records import Citation, Element, ElementKind, Filter, Hit, Passage, SelectedDocument
+from ragstack.records import Citation, Element, ElementKind, Filter, Hit, Landmark, Passage, SelectedDocument
 from ragstack.strategies.strategy import ReadingTask
 
 
@@ -37,6 +37,9 @@ class DocumentWorld(TextWorld):
                 found.append(Element(ElementKind.HEADING, at, at + len(line.rstrip()), level, title))
             at += len(line)
         return tuple(found)
+
+    def landmarks(self, document_id: int, start: int, end: int) -> tuple[Landmark, ...]:
+        return ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ragstack.context.reader_plans import KEY_VARIABLE
+from ragstack.context.keys import KEY_VARIABLE
 from ragstack.errors import UsageError
 
 # Where each program listens unless told otherwise, by its own documentation.

@@ -7,7 +7,6 @@ that was named: redirects are not followed, and a model on this machine is never
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ragstack.answering.generators import failures
 from ragstack.answering.generators.addresses import Endpoint
 from ragstack.answering.generators.replies import Pace, Reply, words_of
-from ragstack.context.reader_plans import KEY_VARIABLE
+from ragstack.context.keys import api_key
 from ragstack.errors import GenerationError
 from ragstack.records import GeneratorDescription, Message, Piece
 
@@ -38,7 +37,7 @@ class EndpointGenerator:
 
     def __init__(self, endpoint: Endpoint, *, key: str | None = None, pace: Pace | None = None) -> None:
         self.endpoint = endpoint
-        self._key = key if key is not None else os.environ.get(KEY_VARIABLE, "").strip() or None
+        self._key = key if key is not None else api_key(endpoint.url)
         self._pace = pace or Pace()
 
     def __enter__(self) -> EndpointGenerator:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragstack.answering.generators.addresses import Endpoint
-from ragstack.context.reader_plans import KEY_VARIABLE
+from ragstack.context.keys import key_hint
 from ragstack.errors import GenerationError
 
 ATTEMPTS = 4
@@ -109,7 +109,7 @@ def refused(endpoint: Endpoint, model: str | None, failure: Refusal) -> Generati
     if failure.status in (401, 403):
         return GenerationError(
             f"{place}refused access ({failure.status}){said}",
-            hint=f"set the environment variable `{KEY_VARIABLE}` to the server's API key",
+            hint=key_hint(endpoint.url),
         )
     if failure.status == 404:
         named = f"`{model}`" if model else "one by default"
@@ -140,6 +140,8 @@ class NoAnswerError(GenerationError):
 def unreachable(endpoint: Endpoint, reason: str) -> NoAnswerError:
     """The error for a server that does not answer at all."""
     hint = "start the server, or correct the address given to `--llm`"
+    if not endpoint.is_local:
+        hint = "check the address given to `--llm`, and the network"
     if endpoint.host == "localhost" and endpoint.url.endswith(":11434"):
         hint = "start Ollama with `ollama serve`, or correct the address given to `--llm`"
     return NoAnswerError(f"no answer from {endpoint.url}: {reason}", hint=hint)

@@ -12,11 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ragstack.answering.thoughts import MARKS
 from ragstack.errors import GenerationError
 from ragstack.records import GeneratorDescription, Message, Piece
 
 UNFINISHED = "\ufffd"
 """What a tokenizer decodes the first bytes of a character to before the rest of it has come."""
+
+
+_LONGEST_MARK = 16
+"""Tokens of the prompt's end in which a mark of thoughts is looked for; tokenizers that lack it cut it up."""
 
 
 class LocalGenerator:
@@ -62,6 +67,11 @@ class LocalGenerator:
         _ = self._model
 
     def _not_there(self, error: Exception) -> GenerationError:
+        if self.name.lower().endswith(".gguf"):
+            return GenerationError(
+                f"`{self.name}` is a GGUF file, which transformers does not run",
+                hint=f"serve it, as `llama-server -m {self.name}` does, and name `http://localhost:8080`",
+            )
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return GenerationError(
             f"`{self.name}` is no language model on this machine: {reason}",
@@ -131,6 +141,7 @@ class LocalGenerator:
         prompt = self._prompt_ids(messages)
         ids: list[int] = []
         shown = ""
+        opening = self._opened_thoughts(prompt)
         reason = "length"
         try:
             for token in self._tokens(prompt, max_tokens):
@@ -140,12 +151,17 @@ class LocalGenerator:
                 ids.append(token)
                 text = self._tokenizer.decode(ids, skip_special_tokens=True)
                 if not text.endswith(UNFINISHED) and len(text) > len(shown):
-                    yield Piece(text[len(shown) :])
-                    shown = text
+                    yield Piece(opening + text[len(shown) :])
+                    shown, opening = text, ""
         except (RuntimeError, MemoryError) as error:
             raise self._failed(error, len(prompt)) from error
         rest = self._tokenizer.decode(ids, skip_special_tokens=True)[len(shown) :]
         yield Piece(rest, finish_reason=reason, prompt_tokens=len(prompt), answer_tokens=len(ids))
+
+    def _opened_thoughts(self, prompt: Sequence[int]) -> str:
+        """The mark with which the template itself opens the model's thoughts; empty where it does not."""
+        end = str(self._tokenizer.decode(prompt[-_LONGEST_MARK:])).rstrip()
+        return next((mark for mark in MARKS if end.endswith(mark)), "")
 
     def _tokens(self, prompt: Sequence[int], max_tokens: int) -> Iterator[int]:
         """The likeliest continuation; each step reads one token and the cache of all before."""

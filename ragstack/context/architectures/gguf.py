@@ -227,21 +227,28 @@ class _Reader:
         call of the system for each took seconds.
         """
         count = self.count("Q", f"elements of `{key}`", self.size, smallest=8)
+        left = count
+        while left:
+            left -= self.skip_strings_of_piece(left, key)
+        return Skipped(count)
+
+    def skip_strings_of_piece(self, most: int, key: str) -> int:
+        """Skip the texts whose lengths the next piece of the file holds, at most `most`; return how many."""
+        start = self.file.tell()
+        piece = self.file.read(_PIECE)
+        if len(piece) < 8:
+            raise self.error(f"it ends after {self.size:,} bytes, in the middle of its header")
         length_at = struct.Struct(self.order + "Q").unpack_from
-        start, place, piece = self.file.tell(), 0, b""
-        for _ in range(count):
-            if place + 8 > len(piece):
-                start, place = start + place, 0
-                self.file.seek(start)
-                piece = self.file.read(_PIECE)
-                if len(piece) < 8:
-                    raise self.error(f"it ends after {self.size:,} bytes, in the middle of its header")
+        last = len(piece) - 8
+        place = length = skipped = 0
+        while place <= last and skipped < most:
             (length,) = length_at(piece, place)
             place += 8 + length
-            if start + place > self.size:
-                raise self.error(f"it claims {length:,} bytes of a text in `{key}`")
+            skipped += 1
+        if start + place > self.size:
+            raise self.error(f"it claims {length:,} bytes of a text in `{key}`")
         self.file.seek(start + place)
-        return Skipped(count)
+        return skipped
 
     # ---------------------------------------------------------------- tensors
 

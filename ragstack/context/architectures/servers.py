@@ -21,6 +21,7 @@ from typing import Any
 from ragstack.context.architectures.description import Architecture
 from ragstack.context.architectures.fields import Fields
 from ragstack.context.architectures.gguf_models import architecture_from_metadata, read_gguf
+from ragstack.context.keys import key_hint
 from ragstack.errors import ArchitectureError
 
 TIMEOUT_SECONDS = 10.0
@@ -80,9 +81,7 @@ class ModelServer:
 
     def _check_refusal(self, path: str, code: int) -> None:
         if code in (401, 403):
-            raise ArchitectureError(
-                f"{self.url}{path} refused access ({code})", hint="give the server's API key"
-            )
+            raise ArchitectureError(f"{self.url}{path} refused access ({code})", hint=key_hint(self.url))
         if code >= 500:
             raise ArchitectureError(f"{self.url}{path} failed ({code})", hint="look into the server's log")
 

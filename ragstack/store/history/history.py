@@ -1,27 +1,30 @@
 """Writes down what was asked and answered, and reads it again: `history.db` in the store's directory.
 
 It has its own lock, so that a question never waits for an ingest, and its own migrations. Reading creates
-nothing. What a history is good for (conversations, calibration) is not known here.
+nothing. What a history is good for (conversations, calibration) is not known here. All of it is plain SQL:
+every answer is written down, and importing SQLAlchemy for that would take longer than the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
-from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.orm import aliased
-
 from ragstack.config import HISTORY_FILE
-from ragstack.errors import NotInStoreError, StoreError, StoreLockedError, StoreVersionError
+from ragstack.errors import (
+    NotInStoreError,
+    StoreDamagedError,
+    StoreError,
+    StoreLockedError,
+    StoreVersionError,
+)
 from ragstack.records import Answer
 from ragstack.store.clock import now
-from ragstack.store.database import checkpoint, damage_reported, open_engine
+from ragstack.store.connections import column, connect, damage_reported, empty_log, fetch_one, scalar
 from ragstack.store.files import FILE_MODE
-from ragstack.store.history.models import Conversation, PassageRow, TurnRow
 from ragstack.store.history.rows import (
     ConversationInfo,
     HistoryTurn,
@@ -35,6 +38,35 @@ from ragstack.store.migrations import revision, script_directory, upgrade
 LOCK_FILE = "history.lock"
 HEAD = "0001"
 """The newest revision; a test holds it equal to the head of the migration scripts."""
+
+_CONVERSATIONS = """
+    SELECT c.id, c.started_at, max(t.asked_at), count(t.id),
+        (SELECT question FROM turns WHERE conversation_id = c.id ORDER BY id LIMIT 1)
+    FROM conversations c JOIN turns t ON t.conversation_id = c.id
+    GROUP BY c.id ORDER BY max(t.id) DESC LIMIT ?
+"""
+
+_SHOWN = """
+    SELECT start, text FROM turn_passages
+    WHERE document_id = :document AND substr(content_hash, 1, :length) = :digits
+    AND start <= :start AND "end" >= :end LIMIT 1
+"""
+
+_TIMINGS = """
+    SELECT prompt_tokens, seconds_to_first_token, tokens_per_second FROM turns
+    WHERE model = ? AND endpoint = ? AND error = ''
+    AND prompt_tokens IS NOT NULL AND seconds_to_first_token IS NOT NULL ORDER BY id DESC LIMIT ?
+"""
+
+_DELETE_FROM = """
+    DELETE FROM turns WHERE id >= :turn
+    AND conversation_id = (SELECT conversation_id FROM turns WHERE id = :turn)
+"""
+
+_BEGIN_ANEW = (
+    "keep a copy of the file if it is to be mended, then run `ragstack history clear` to begin a new one; "
+    "the documents are not touched"
+)
 
 WAIT_SECONDS = 2.0
 """How long writing a turn waits for another process; an answer should not be held up by its record."""
@@ -57,31 +89,46 @@ class History:
         with self._writing() as connection:
             known = conversation_id is not None and _exists(connection, conversation_id)
             if conversation_id is None or not known:
-                started = insert(Conversation).values(started_at=now())
-                conversation_id = _new_id(connection.execute(started).inserted_primary_key)
-            row = insert(TurnRow).values(
-                conversation_id=conversation_id, asked_at=now(), **turn_columns(answer)
-            )
-            turn_id = _new_id(connection.execute(row).inserted_primary_key)
-            rows = passage_rows(turn_id, answer)
-            if rows:
-                connection.execute(insert(PassageRow), rows)
+                conversation_id = _insert(connection, "conversations", {"started_at": now()})
+            turn = {"conversation_id": conversation_id, "asked_at": now(), **turn_columns(answer)}
+            turn_id = _insert(connection, "turns", turn)
+            for row in passage_rows(turn_id, answer):
+                _insert(connection, "turn_passages", row)
         return conversation_id
 
-    def clear(self, conversation_id: int | None = None) -> int:
-        """Delete one conversation, or all of them, from the file as well; returns how many turns are gone."""
+    def clear(self, conversation_id: int | None = None) -> int | None:
+        """Delete one conversation, or all of them, from the file as well; returns how many turns are gone.
+
+        Of a damaged file the turns cannot be counted: it is removed whole, and None returned.
+        """
         if not self.database.is_file():
             return 0
-        with self._writing() as connection:
-            if conversation_id is None:
-                gone = connection.execute(select(func.count()).select_from(TurnRow)).scalar_one()
-                connection.execute(delete(Conversation))
-            else:
-                _require(connection, conversation_id)
-                gone = _count_turns(connection, conversation_id)
-                connection.execute(delete(Conversation).where(Conversation.id == conversation_id))
+        try:
+            gone = self._clear(conversation_id)
+        except StoreDamagedError:
+            if conversation_id is not None:
+                raise
+            self._remove()
+            return None
         self._erase()
         return gone
+
+    def _clear(self, conversation_id: int | None) -> int:
+        with self._writing() as connection:
+            if conversation_id is None:
+                gone = scalar(connection, "SELECT count(*) FROM turns")
+                connection.execute("DELETE FROM conversations")
+            else:
+                _require(connection, conversation_id)
+                of_it = (conversation_id,)
+                gone = scalar(connection, "SELECT count(*) FROM turns WHERE conversation_id = ?", of_it)
+                connection.execute("DELETE FROM conversations WHERE id = ?", of_it)
+        return int(gone)
+
+    def _remove(self) -> None:
+        with self._lock():
+            for end in ("", "-wal", "-shm"):
+                self.database.with_name(self.database.name + end).unlink(missing_ok=True)
 
     def purge(self, is_current: Callable[[int, str], bool]) -> int:
         """Delete every turn that shows text of a document that is gone or has changed, and what follows it.
@@ -92,15 +139,16 @@ class History:
         if not self.database.is_file():
             return 0
         with self._writing() as connection:
-            shown = select(PassageRow.turn_id, PassageRow.document_id, PassageRow.content_hash).distinct()
+            shown = "SELECT DISTINCT turn_id, document_id, content_hash FROM turn_passages"
             affected = {
-                row.turn_id
-                for row in connection.execute(shown)
-                if not is_current(row.document_id, row.content_hash)
+                turn_id
+                for turn_id, document_id, content_hash in connection.execute(shown)
+                if not is_current(document_id, content_hash)
             }
             gone = sum(_delete_from(connection, turn_id) for turn_id in sorted(affected))
-            empty = select(TurnRow.conversation_id).distinct()
-            connection.execute(delete(Conversation).where(Conversation.id.not_in(empty)))
+            connection.execute(
+                "DELETE FROM conversations WHERE id NOT IN (SELECT conversation_id FROM turns)"
+            )
         self._erase()
         return gone
 
@@ -108,33 +156,9 @@ class History:
 
     def conversations(self, limit: int | None = None) -> list[ConversationInfo]:
         """The conversations, the latest first."""
-        own = aliased(TurnRow)
-        first = (
-            select(own.question)
-            .where(own.conversation_id == Conversation.id)
-            .order_by(own.id)
-            .limit(1)
-            .scalar_subquery()
-        )
-        last = func.max(TurnRow.id)
-        query = (
-            select(
-                Conversation.id,
-                Conversation.started_at,
-                func.max(TurnRow.asked_at).label("last_at"),
-                func.count(TurnRow.id).label("turns"),
-                first.label("question"),
-            )
-            .join(TurnRow, TurnRow.conversation_id == Conversation.id)
-            .group_by(Conversation.id)
-            .order_by(last.desc())
-            .limit(limit)
-        )
         with self._reading() as connection:
-            rows = connection.execute(query).all() if connection is not None else []
-        return [
-            ConversationInfo(row.id, row.started_at, row.last_at, row.turns, row.question) for row in rows
-        ]
+            rows = connection.execute(_CONVERSATIONS, (-1 if limit is None else limit,)) if connection else ()
+            return [ConversationInfo(*row) for row in rows]
 
     def latest(self) -> int | None:
         """The conversation of the last question; None when nothing was asked yet."""
@@ -147,56 +171,45 @@ class History:
             if connection is None:
                 raise _no_conversation(conversation_id)
             _require(connection, conversation_id)
-            of_it = TurnRow.conversation_id == conversation_id
-            return list(read_turns(connection, select(TurnRow).where(of_it).order_by(TurnRow.id)))
+            return read_turns(connection, conversation_id)
 
     def shown_text(self, document_id: int, digits: str, start: int, end: int) -> str | None:
         """`[start, end)` of a document's version, if a prompt had it; `digits` begin its content hash."""
-        of_version = PassageRow.content_hash.startswith(digits, autoescape=True)
-        query = (
-            select(PassageRow.start, PassageRow.text)
-            .where(PassageRow.document_id == document_id, of_version)
-            .where(PassageRow.start <= start, PassageRow.end >= end)
-            .limit(1)
-        )
+        bound = {
+            "document": document_id, "length": len(digits), "digits": digits, "start": start, "end": end
+        }  # fmt: skip
         with self._reading() as connection:
-            row = connection.execute(query).first() if connection is not None else None
-        return None if row is None else row.text[start - row.start : end - row.start]
+            row = fetch_one(connection, _SHOWN, bound) if connection else None
+        return None if row is None else row["text"][start - row["start"] : end - row["start"]]
 
     def timings(self, model: str, endpoint: str, limit: int = 64) -> list[TimedTurn]:
         """The latest measured generations of a model at an endpoint, the newest first."""
-        query = (
-            select(TurnRow.prompt_tokens, TurnRow.seconds_to_first_token, TurnRow.tokens_per_second)
-            .where(TurnRow.model == model, TurnRow.endpoint == endpoint, TurnRow.error == "")
-            .where(TurnRow.prompt_tokens.is_not(None), TurnRow.seconds_to_first_token.is_not(None))
-            .order_by(TurnRow.id.desc())
-            .limit(limit)
-        )
         with self._reading() as connection:
-            rows = connection.execute(query).all() if connection is not None else []
-        return [TimedTurn(row[0], row[1], row[2]) for row in rows if row[0] and row[1]]
+            rows = connection.execute(_TIMINGS, (model, endpoint, limit)).fetchall() if connection else []
+        return [TimedTurn(*row) for row in rows if row[0] and row[1]]
 
     # ---------------------------------------------------------------------- database
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection | None]:
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
         """A connection to read on; None where nothing was ever written."""
         if not self.database.is_file():
             yield None
             return
-        with damage_reported(self.database):
+        with damage_reported(self.database, _BEGIN_ANEW):
             found = revision(self.database)
             if found != HEAD:
                 self._require_known(found)
                 with self._lock():
                     upgrade(self.database, script_directory() / "history")
-            with self._engine(writable=False) as engine, engine.begin() as connection:
+            with closing(connect(self.database, writable=False)) as connection:
+                connection.execute("BEGIN")
                 yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction under the history's own lock; the database is made if there is none."""
-        with self._lock(), damage_reported(self.database):
+        with self._lock(), damage_reported(self.database, _BEGIN_ANEW):
             exists = self.database.is_file()
             found = revision(self.database) if exists else None
             if found != HEAD:
@@ -204,10 +217,11 @@ class History:
                 upgrade(self.database, script_directory() / "history")
             if not exists:
                 self.database.chmod(FILE_MODE)
-            with self._engine(writable=True) as engine:
-                with engine.begin() as connection:
+            with closing(connect(self.database, writable=True)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                with connection:  # commits, or rolls back when the block raises
                     yield connection
-                checkpoint(engine)
+                empty_log(connection)
 
     def _require_known(self, found: str | None) -> None:
         known = {
@@ -233,23 +247,13 @@ class History:
         finally:
             lock.release()
 
-    @contextmanager
-    def _engine(self, *, writable: bool) -> Iterator[Engine]:
-        engine = open_engine(self.database, writable=writable)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
-
     def _erase(self) -> None:
         """Rewrite the file, so that no byte of deleted rows stays in it or in its log."""
-        with self._lock(), damage_reported(self.database), self._engine(writable=True) as engine:
-            raw = engine.raw_connection()
-            try:
-                raw.cursor().execute("VACUUM")
-            finally:
-                raw.close()
-            if not checkpoint(engine):
+        with self._lock(), damage_reported(self.database, _BEGIN_ANEW):
+            with closing(connect(self.database, writable=True)) as connection:
+                connection.execute("VACUUM")
+                emptied = empty_log(connection)
+            if not emptied:
                 raise StoreError(
                     "the history is not erased: a reader keeps its log in use, which still holds old text",
                     hint="end the processes that read the history and run the command again",
@@ -263,28 +267,24 @@ def _no_conversation(conversation_id: int) -> NotInStoreError:
     )
 
 
-def _exists(connection: Connection, conversation_id: int) -> bool:
-    found = select(Conversation.id).where(Conversation.id == conversation_id)
-    return connection.execute(found).first() is not None
+def _exists(connection: sqlite3.Connection, conversation_id: int) -> bool:
+    return bool(column(connection, "SELECT id FROM conversations WHERE id = ?", (conversation_id,)))
 
 
-def _require(connection: Connection, conversation_id: int) -> None:
+def _require(connection: sqlite3.Connection, conversation_id: int) -> None:
     if not _exists(connection, conversation_id):
         raise _no_conversation(conversation_id)
 
 
-def _count_turns(connection: Connection, conversation_id: int) -> int:
-    query = select(func.count()).select_from(TurnRow).where(TurnRow.conversation_id == conversation_id)
-    return int(connection.execute(query).scalar_one())
-
-
-def _delete_from(connection: Connection, turn_id: int) -> int:
+def _delete_from(connection: sqlite3.Connection, turn_id: int) -> int:
     """Delete a turn and those after it in its conversation, if it is still there."""
-    conversation = select(TurnRow.conversation_id).where(TurnRow.id == turn_id).scalar_subquery()
-    following = delete(TurnRow).where(TurnRow.conversation_id == conversation, TurnRow.id >= turn_id)
-    return connection.execute(following).rowcount
+    return connection.execute(_DELETE_FROM, {"turn": turn_id}).rowcount
 
 
-def _new_id(key: Sequence[Any] | None) -> int:
-    assert key is not None
-    return int(key[0])
+def _insert(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> int:
+    """Insert a row into one of the tables of `models`; returns its id."""
+    names, places = (", ".join(each) for each in ([f'"{name}"' for name in values], ["?"] * len(values)))
+    statement = f"INSERT INTO {table} ({names}) VALUES ({places})"
+    row_id = connection.execute(statement, tuple(values.values())).lastrowid
+    assert row_id is not None
+    return row_id

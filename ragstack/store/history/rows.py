@@ -6,18 +6,13 @@ Nothing is written or read here; `history` does that with its lock and its trans
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import select
-from sqlalchemy.engine import Connection, RowMapping
+from typing import Any
 
 from ragstack.records import Answer, Citation, Generation, Passage
-from ragstack.store.history.models import PassageRow
-
-if TYPE_CHECKING:
-    from sqlalchemy.sql import Select
+from ragstack.store.connections import fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,33 +120,41 @@ def _place(passage: Passage) -> str:
     return ", ".join(filter(None, [str(passage.location), " > ".join(passage.headings)]))
 
 
-def read_turns(connection: Connection, query: Select[Any]) -> Iterator[HistoryTurn]:
-    """The turns that a query over their table finds, each with its passages."""
-    for turn in connection.execute(query).mappings().all():
-        passages = select(PassageRow).where(PassageRow.turn_id == turn["id"]).order_by(PassageRow.number)
-        yield HistoryTurn(
-            turn_id=turn["id"],
-            conversation_id=turn["conversation_id"],
-            asked_at=turn["asked_at"],
-            question=turn["question"],
-            standalone=turn["standalone"],
-            answer=turn["answer"],
-            found=turn["found"],
-            generator=turn["generator"],
-            ledger=json.loads(turn["ledger"]),
-            generation=_generation(turn),
-            passages=tuple(_passage(each) for each in connection.execute(passages).mappings()),
-        )
+def read_turns(connection: sqlite3.Connection, conversation_id: int) -> list[HistoryTurn]:
+    """The turns of a conversation in order, each with its passages."""
+    turns = fetch(connection, "SELECT * FROM turns WHERE conversation_id = ? ORDER BY id", (conversation_id,))
+    return [_turn(turn, _passages_of(connection, turn["id"])) for turn in turns]
 
 
-def _generation(turn: RowMapping) -> Generation | None:
+def _passages_of(connection: sqlite3.Connection, turn_id: int) -> list[HistoryPassage]:
+    rows = fetch(connection, "SELECT * FROM turn_passages WHERE turn_id = ? ORDER BY number", (turn_id,))
+    return [_passage(row) for row in rows]
+
+
+def _turn(turn: sqlite3.Row, passages: Sequence[HistoryPassage]) -> HistoryTurn:
+    return HistoryTurn(
+        turn_id=turn["id"],
+        conversation_id=turn["conversation_id"],
+        asked_at=turn["asked_at"],
+        question=turn["question"],
+        standalone=turn["standalone"],
+        answer=turn["answer"],
+        found=bool(turn["found"]),
+        generator=turn["generator"],
+        ledger=json.loads(turn["ledger"]),
+        generation=_generation(turn),
+        passages=tuple(passages),
+    )
+
+
+def _generation(turn: sqlite3.Row) -> Generation | None:
     if not turn["model"] and not turn["endpoint"]:
         return None
     measured = {name: turn[name] for name in _MEASURES} | {"seconds": turn["seconds"] or 0.0}
     return Generation(model=turn["model"], endpoint=turn["endpoint"], error=turn["error"], **measured)
 
 
-def _passage(row: RowMapping) -> HistoryPassage:
+def _passage(row: sqlite3.Row) -> HistoryPassage:
     return HistoryPassage(
         **{name: row[name] for name in HistoryPassage.__slots__ if name != "cited"},
         cited=tuple(json.loads(row["cited"])),

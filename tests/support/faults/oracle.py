@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import text
 
 from faults.children import require
 from faults.library import embedder, embedder_of, reopen
 from ragstack.config import DATABASE_FILE
 from ragstack.records import Filter
+from ragstack.store.connections import scalar
 from ragstack.store.index import INDEX_DIRECTORY
 from ragstack.store.snapshot import Snapshot
 from ragstack.store.store import Store
@@ -94,22 +94,21 @@ def _check_vectors(snapshot: Snapshot) -> None:
 def _embedded(snapshot: Snapshot) -> dict[int, np.ndarray]:
     """The embedding of every chunk's text, which must be what SQLite keeps."""
     rows = snapshot.connection.execute(
-        text("SELECT c.id, c.context, v.vector FROM chunks c JOIN vectors v ON v.chunk_id = c.id "
-             "WHERE c.generation_id = :generation"), {"generation": snapshot.index.generation_id},
-    ).all()  # fmt: skip
-    chunks = snapshot.chunks([row.id for row in rows])
-    inputs = [f"{row.context}\n{chunks[row.id].text}" if row.context else chunks[row.id].text for row in rows]
-    expected = dict(zip([row.id for row in rows], _embedder(snapshot).embed_documents(inputs), strict=True))
-    for row in rows:
-        stored = np.frombuffer(row.vector, dtype="<f4")
-        require((stored == expected[row.id]).all(), f"chunk {row.id} has another text's vector in SQLite")
+        "SELECT c.id, c.context, v.vector FROM chunks c JOIN vectors v ON v.chunk_id = c.id "
+        "WHERE c.generation_id = ?", (snapshot.index.generation_id,),
+    ).fetchall()  # fmt: skip
+    ids = [chunk_id for chunk_id, _, _ in rows]
+    chunks = snapshot.chunks(ids)
+    inputs = [f"{context}\n{chunks[i].text}" if context else chunks[i].text for i, context, _ in rows]
+    expected = dict(zip(ids, _embedder(snapshot).embed_documents(inputs), strict=True))
+    for chunk_id, _, vector in rows:
+        stored = np.frombuffer(vector, dtype="<f4")
+        require((stored == expected[chunk_id]).all(), f"chunk {chunk_id} has another text's vector in SQLite")
     return expected
 
 
 def _embedder(snapshot: Snapshot):
-    weights = snapshot.connection.execute(
-        text("SELECT fingerprint FROM generations WHERE state = 'current'")
-    ).scalar_one()
+    weights = scalar(snapshot.connection, "SELECT fingerprint FROM generations WHERE state = 'current'")
     import json
 
     return embedder(int(json.loads(weights)["weights"].split()[-1]))

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import text
 
 from faults import library
 from faults.campaign import Campaign
@@ -147,7 +146,7 @@ def _check_state(snapshot: Snapshot, model, rng: random.Random, told: int, seque
     chunks = snapshot.chunks(ids)
     require(set(chunks) == set(ids), "a hit has no chunk")
     found, stored = read_vectors_of(snapshot.connection, ids, model.dimension)
-    contexts = dict(snapshot.connection.execute(text("SELECT id, context FROM chunks")).all())
+    contexts = dict(snapshot.connection.execute("SELECT id, context FROM chunks"))
     inputs = [f"{contexts[i]}\n{chunks[i].text}" if contexts[i] else chunks[i].text for i in found.tolist()]
     require(np.array_equal(model.embed_documents(inputs), stored), "a hit's text has another vector")
     rows = dict(zip(found.tolist(), stored, strict=True))
