@@ -160,8 +160,9 @@ class OpenVinoRuntime:
         if not self._requests:
             with _named_failures():
                 compiled = load()
-                count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-                self._requests = [compiled.create_infer_request() for _ in range(count)]
+                streams = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+                # One more waits for a free core: Python may be busy elsewhere when that comes.
+                self._requests = [compiled.create_infer_request() for _ in range(streams + 1)]
         return self._requests
 
 
