@@ -20,7 +20,7 @@ from ragstack.words import PAIRED, character_pairs
 _COLUMN_GAP = 1_000_000
 """Lies between the places of two columns, so that a heading is never near a word of the text."""
 
-_COLUMNS = ("body", "headings", "pairs")
+_COLUMN_STARTS = {"body": 0, "headings": _COLUMN_GAP, "pairs": 2 * _COLUMN_GAP}
 
 _CREATE = """
 CREATE VIRTUAL TABLE words USING fts5(
@@ -109,8 +109,8 @@ def _places(database: sqlite3.Connection, term: str, words: Sequence[str]) -> di
     if not words:
         return {}
     if _LONE.fullmatch(term):
-        return _grouped(_stands(database, _BEGINS_WITH, (words[0], words[0] + "\U0010ffff")))
-    first, *others = (_grouped(_stands(database, _IS_TERM, (word,))) for word in words)
+        return _found(database, _BEGINS_WITH, (words[0], words[0] + "\U0010ffff"))
+    first, *others = (_found(database, _IS_TERM, (word,)) for word in words)
     for distance, other in enumerate(others, start=1):
         first = {
             number: kept
@@ -129,7 +129,7 @@ def _stand_ins(
     related = {term: related_words(words[0]) for term, words in stems.items() if len(words) == 1}
     words = dict.fromkeys(each.word for of_term in related.values() for each in of_term)
     held = {
-        word: _grouped(_stands(database, _IS_TERM, (stem,)))
+        word: _found(database, _IS_TERM, (stem,))
         for word, stem in zip(words, _stems_of_words(database, words), strict=True)
     }
     stand_ins: dict[int, dict[str, StandIn]] = defaultdict(dict)
@@ -146,18 +146,13 @@ def _followed(places: Iterable[int], others: Iterable[int], distance: int) -> tu
     return tuple(place for place in places if place + distance in after)
 
 
-def _stands(
+def _found(
     database: sqlite3.Connection, statement: str, parameters: Sequence[str]
-) -> Iterator[tuple[int, int]]:
-    """(row, place) of every occurrence."""
-    for number, column, offset in database.execute(statement, parameters):
-        yield number, _COLUMNS.index(column) * _COLUMN_GAP + offset
-
-
-def _grouped(stands: Iterable[tuple[int, int]]) -> dict[int, tuple[int, ...]]:
+) -> dict[int, tuple[int, ...]]:
+    """The sorted places of what the statement finds, by row."""
     grouped: dict[int, list[int]] = defaultdict(list)
-    for number, place in stands:
-        grouped[number].append(place)
+    for number, column, offset in database.execute(statement, parameters):
+        grouped[number].append(_COLUMN_STARTS[column] + offset)
     return {number: tuple(sorted(places)) for number, places in grouped.items()}
 
 
