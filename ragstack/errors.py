@@ -116,3 +116,8 @@ class BudgetError(RagstackError):
 
 class GenerationError(RagstackError):
     """A language model did not answer."""
+
+
+def first_line(error: Exception) -> str:
+    """What a foreign error says, in one line: the first of its message, its kind if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -27,7 +27,7 @@ from ragstack.embedding.openvino_runtime import (
     precisions,
 )
 from ragstack.embedding.runtime import Runtime, pad
-from ragstack.errors import EmbeddingError, ModelDamagedError
+from ragstack.errors import EmbeddingError, ModelDamagedError, first_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,7 +131,7 @@ def _compile(
             graph, partial(check_vectors, embedder=embedder, rows=rows), expected
         ), original
     except (EmbeddingError, RuntimeError) as error:
-        return _without(str(error).splitlines()[0]), original
+        return _without(first_line(error)), original
 
 
 def _graph(

@@ -14,7 +14,7 @@ from typing import Any
 
 from ragstack.embedding.hub import hub_model
 from ragstack.embedding.quiet import quiet_libraries
-from ragstack.errors import EmbeddingError, ModelNotFoundError
+from ragstack.errors import EmbeddingError, ModelNotFoundError, first_line
 
 _BATCH = 16
 
@@ -48,7 +48,7 @@ class CrossEncoderReranker:
                 found = self._model.predict(pairs, batch_size=_BATCH, show_progress_bar=False)
         # Models raise what they trip over: a failed allocation, an index outside a table.
         except Exception as error:
-            raise EmbeddingError(f"the reranker `{self.name}` failed: {_first_line(error)}") from error
+            raise EmbeddingError(f"the reranker `{self.name}` failed: {first_line(error)}") from error
         self._last_run = (len(texts), time.monotonic() - started)
         return [float(score) for score in found]
 
@@ -103,7 +103,7 @@ def _open(folder: Path) -> Any:
     # The libraries raise whatever a malformed model makes them trip over.
     except Exception as error:
         raise EmbeddingError(
-            f"sentence-transformers cannot open the cross-encoder in `{folder}`: {_first_line(error)}"
+            f"sentence-transformers cannot open the cross-encoder in `{folder}`: {first_line(error)}"
         ) from error
     if model.num_labels != 1:
         raise EmbeddingError(
@@ -111,7 +111,3 @@ def _open(folder: Path) -> Any:
             hint="name a CrossEncoder with one output, as those trained on MS MARCO have",
         )
     return model
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ragstack.embedding.quiet import quiet_libraries
-from ragstack.errors import EmbeddingError, ModelNotFoundError, RagstackError
+from ragstack.errors import EmbeddingError, ModelNotFoundError, RagstackError, first_line
 
 # What sentence-transformers reads of a model: no weights but safetensors, none of other runtimes, no code.
 MODEL_FILES = (
@@ -178,7 +178,7 @@ def _explained(kind: str, name: str, hint: str) -> Iterator[None]:
         ) from error
     # The library changed its transport twice, and connection errors share no base class across its versions.
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise ModelNotFoundError(
             f"the {kind} `{name}` could not be downloaded: {reason}", hint=hint
         ) from error

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from ragstack.embedding.runtime import TokenBatch
-from ragstack.errors import EmbeddingError
+from ragstack.errors import EmbeddingError, first_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,8 +187,4 @@ def _named_failures() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise EmbeddingError(f"the embedding model failed: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EmbeddingError(f"the embedding model failed: {first_line(error)}") from error

@@ -16,7 +16,7 @@ from ragstack.embedding.fingerprint import PROBE_TEXTS
 from ragstack.embedding.quiet import quiet_libraries
 from ragstack.embedding.runtime import TokenBatch
 from ragstack.embedding.tokenizer import ModelTokenizer
-from ragstack.errors import EmbeddingError
+from ragstack.errors import EmbeddingError, first_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,7 +77,7 @@ class TorchRuntime:
                 output = self._model(features)["sentence_embedding"]
         # Models raise what they trip over: a failed allocation, an index outside a table.
         except Exception as error:
-            raise EmbeddingError(f"the embedding model failed: {_first_line(error)}") from error
+            raise EmbeddingError(f"the embedding model failed: {first_line(error)}") from error
         vectors: FloatArray = output.float().cpu().numpy()
         return vectors
 
@@ -101,7 +101,7 @@ def _open(description: ModelDescription, device: str | None) -> Any:
     # The libraries raise whatever a malformed model makes them trip over.
     except Exception as error:
         raise EmbeddingError(
-            f"sentence-transformers cannot open the model in `{description.folder}`: {_first_line(error)}"
+            f"sentence-transformers cannot open the model in `{description.folder}`: {first_line(error)}"
         ) from error
     if model.device.type == "cpu":
         model.float()
@@ -128,7 +128,3 @@ def _tokens_of(model: Any, texts: Sequence[str]) -> list[list[int]]:
     features = model.preprocess(list(texts)) if hasattr(model, "preprocess") else model.tokenize(list(texts))
     rows = zip(features["input_ids"], features["attention_mask"], strict=True)
     return [ids[mask.bool()].tolist() for ids, mask in rows]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from ragstack.records import FloatArray
 
 MIN_CANDIDATES = 60
-"""Each search returns at least this many candidates, so that one found by both is seen by both. With 50 every
-measure of chroma and squad is that of 100, in two thirds of the time; with 50 scifact lost 0.1 of nDCG@10."""
+"""Each search returns at least this many candidates, so that one found by both is seen by both. Against
+100 the time is two thirds to three quarters, every measure of chroma the same, nDCG@10 88.59 instead of 88.57
+on squad and 74.24 instead of 74.37 on scifact."""
 
 _EVERYTHING = Filter()
 

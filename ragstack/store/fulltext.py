@@ -34,8 +34,8 @@ chunks hold. They carry nearly all of its evidence, and a search takes longer wi
 FREQUENT_SHARE, FREQUENT_ROWS = 0.1, 1_000
 """A term held by more than this share of the rows, and by more than so many, finds no candidates, unless all
 are so: it carries little evidence, and takes the longest. It still counts in the score of what is found. On
-600 questions of squad (24,735 chunks), recall at 1, 5 and 10 and nDCG@10 stayed the same; at a share of 0.05
-they fell by 0.2 points."""
+the 1,190 questions of squad (24,735 chunks) that costs one answer: nDCG@10 88.57 instead of 88.61, recall@10
+96.97 instead of 97.06 %; scifact has 74.37 instead of 74.33. A share of 0.05 cost 0.2 points of squad."""
 
 
 def question_terms(question: str) -> list[str]:

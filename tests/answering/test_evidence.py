@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from deterministic_embedder import DeterministicEmbedder
 from packing_world import passage
@@ -84,6 +86,27 @@ def test_a_sentence_without_the_thing_asked_for_loses() -> None:
     without = evidence_of("How much does the pump weigh?", text, "The pump is heavy.")
     assert (with_number.right_kind, without.right_kind) == (True, False)
     assert without.without_meaning < with_number.without_meaning
+
+
+@pytest.mark.parametrize(
+    ("text", "refers_back"),
+    [
+        ("This does not mean that it leaks.", True),
+        ("That's why it isn't heavy. ", False),
+        ("These are heavy.", True),
+        ("Those weren't tested.", True),
+        ("This pump is heavy.", False),
+        ("It is heavy.", False),
+        ("Calibrate first; this is free.", False),
+    ],
+)
+def test_a_sentence_that_only_refers_back_stands_behind_one_that_does_not(
+    text: str, refers_back: bool
+) -> None:
+    found = evidence_of("Is the pump heavy?", f"The pump stands here. {text}", text.strip())
+    assert found.refers_back is refers_back
+    same = replace(found, refers_back=not refers_back)
+    assert (found.score < same.score) is refers_back
 
 
 def test_the_better_passage_wins_between_equal_sentences() -> None:

@@ -124,7 +124,7 @@ def test_times_of_attention_are_measured_and_drawn(monkeypatch):
     }
     assert _points(axes) == expected
     longest = figure.table.select(pattern="full", tokens=512)
-    assert longest.column("measured_seconds") == pytest.approx(longest.column("formula_seconds"))
+    assert longest.column("measured_seconds") == pytest.approx(longest.column("formula_seconds"), rel=1e-12)
 
 
 def test_a_smaller_cache_type_never_leaves_a_smaller_window(wanted):

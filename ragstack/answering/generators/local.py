@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ragstack.answering.thoughts import MARKS
-from ragstack.errors import GenerationError
+from ragstack.errors import GenerationError, first_line
 from ragstack.records import GeneratorDescription, Message, Piece
 
 UNFINISHED = "\ufffd"
@@ -72,7 +72,7 @@ class LocalGenerator:
                 f"`{self.name}` is a GGUF file, which transformers does not run",
                 hint=f"serve it, as `llama-server -m {self.name}` does, and name `http://localhost:8080`",
             )
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         return GenerationError(
             f"`{self.name}` is no language model on this machine: {reason}",
             hint="name a folder with a causal model of transformers, or a server's address",
@@ -191,9 +191,7 @@ class LocalGenerator:
                 f"{self.name} ran out of memory on a prompt of {tokens:,} tokens",
                 hint="give `--memory` what the model may use, or choose a smaller model",
             )
-        return GenerationError(
-            f"{self.name} failed: {str(error).splitlines()[0]}", hint="check the model's files"
-        )
+        return GenerationError(f"{self.name} failed: {first_line(error)}", hint="check the model's files")
 
 
 def _resident() -> int:
