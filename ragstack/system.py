@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -200,11 +200,15 @@ class RAGSystem:
         from ragstack.chunking.settings import check_settings
         from ragstack.store.store import Store
 
-        if not (self.path / DATABASE_FILE).is_file():
+        is_new = not (self.path / DATABASE_FILE).is_file()
+        if is_new:
             limits = {"max_tokens": self.embedder.max_tokens, "overhead": self.embedder.document_overhead}
             check_settings(self._chunker_settings(), **limits)
             _ = self.embedder.fingerprint
         self._store = Store.create(self.path, warn=self._announce)
+        if is_new:
+            with suppress(StoreError):  # else it is made with the first answer
+                self.history.make()
 
     def _open_store(self) -> None:
         from ragstack.store.store import Store

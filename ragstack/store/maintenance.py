@@ -266,7 +266,7 @@ def backup(database: Path, directory: Path, destination: Path) -> Path:
 
 def _copy_history(directory: Path, destination: Path) -> None:
     """What was asked of the store, if anything was; as of one moment, too."""
-    if not (directory / HISTORY_FILE).is_file():
+    if not _was_asked(directory):
         return
     with (
         closing(sqlite3.connect(directory / HISTORY_FILE)) as source,
@@ -275,6 +275,16 @@ def _copy_history(directory: Path, destination: Path) -> None:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
     reached("history backed up")
+
+
+def _was_asked(directory: Path) -> bool:
+    """Whether there is a history with something in it; one that cannot be read counts, too."""
+    database = directory / HISTORY_FILE
+    if not database.is_file():
+        return False
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(database)) as connection:
+        return connection.execute("SELECT 1 FROM turns LIMIT 1").fetchone() is not None
+    return True
 
 
 def _sync_tree(folder: Path) -> None:
@@ -358,7 +368,9 @@ def _copy_backup(source: Path, database_name: str, directory: Path) -> None:
     make_private_directory(directory / INDEX_DIRECTORY)
     for path in sorted(index.glob("*.faiss")) if index.is_dir() else []:
         shutil.copyfile(path, directory / INDEX_DIRECTORY / path.name)
-    if (source / HISTORY_FILE).is_file() and not (directory / HISTORY_FILE).exists():
+    if (source / HISTORY_FILE).is_file() and not _was_asked(directory):
+        for end in ("-wal", "-shm"):
+            (directory / f"{HISTORY_FILE}{end}").unlink(missing_ok=True)
         shutil.copyfile(source / HISTORY_FILE, directory / HISTORY_FILE)
     aside = directory / f".{database_name}.restored"
     shutil.copyfile(source / database_name, aside)

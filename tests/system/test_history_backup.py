@@ -31,6 +31,17 @@ def test_a_store_that_was_never_asked_is_backed_up_without_a_history(tmp_path):
     assert not (copied / "history.db").exists()
 
 
+def test_an_empty_history_gives_way_to_that_of_a_backup(tmp_path):
+    with _filled(tmp_path / "store") as system:
+        system.record(system.ask(QUESTION))
+        copied = system.backup(tmp_path / "backup")
+    with _filled(tmp_path / "again"):
+        pass
+    (tmp_path / "again" / "ragstack.db").unlink()
+    with RAGSystem.restore(copied, tmp_path / "again") as restored:
+        assert [turn.question for turn in restored.history.turns(1)] == [QUESTION]
+
+
 def test_a_purge_leaves_no_history_in_backups_of_ours(tmp_path):
     with _filled(tmp_path / "store") as system:
         system.record(system.ask(QUESTION))

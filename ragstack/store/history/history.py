@@ -81,6 +81,11 @@ class History:
 
     # ----------------------------------------------------------------------- writing
 
+    def make(self) -> None:
+        """Make an empty one if there is none. Done with the store, so that the first answer is quick."""
+        with self._writing():
+            pass
+
     def record(self, answer: Answer, *, conversation_id: int | None = None) -> int:
         """Write a turn down, in a new conversation unless one is given; returns the conversation's id.
 
