@@ -139,7 +139,8 @@ def check_files(directory: Path) -> None:
     present = {path.name for path in index.iterdir()} if index.is_dir() else set()
     require(present <= named, f"stray index files {sorted(present - named)}")
     known = {DATABASE_FILE, f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm", "write.lock", INDEX_DIRECTORY,
-             "quarantine", "backups", "history.db", "history.db-wal", "history.db-shm", "history.lock"}  # fmt: skip
+             "quarantine", "backups", "history.db", "history.db-wal", "history.db-shm",
+             "history.lock"}  # fmt: skip
     stray = {path.name for path in directory.iterdir()} - known
     require(not stray, f"stray files {sorted(stray)}")
     for backup in (directory / "backups").glob("*"):
