@@ -155,7 +155,7 @@ _UNPUBLISHED = """
 
 
 def _document_info(row: sqlite3.Row) -> DocumentInfo:
-    values = {**row}
+    values = {name: row[name] for name in DocumentInfo.__slots__}
     return DocumentInfo(**(values | {"lines_are_original": bool(values["lines_are_original"])}))
 
 
@@ -171,7 +171,7 @@ def selected_documents(connection: sqlite3.Connection, ids: Sequence[int] | None
     else:
         wanted = {"wanted": bind_ids(ids)}
         rows = fetch(connection, _SELECTED.format(f"WHERE d.id {IDS_IN.format('wanted')}"), wanted)
-    return [SelectedDocument(**row) for row in rows]
+    return [SelectedDocument(**{name: row[name] for name in SelectedDocument.__slots__}) for row in rows]
 
 
 def document(connection: sqlite3.Connection, generation_id: int, document_id: int) -> DocumentInfo:

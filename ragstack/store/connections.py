@@ -13,7 +13,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -84,8 +84,7 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
 def set_up(connection: sqlite3.Connection, *, writable: bool) -> None:
     """What every connection needs before its first transaction; transactions are begun by SQL alone."""
     connection.isolation_level = None
-    cursor = connection.cursor()
-    try:
+    with closing(connection.cursor()) as cursor, driver_errors_decoded():
         for pragma in _PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
@@ -96,10 +95,15 @@ def set_up(connection: sqlite3.Connection, *, writable: bool) -> None:
             )
         if not writable:
             cursor.execute("PRAGMA query_only=ON")
-    except UnicodeDecodeError as error:  # the driver cannot even decode SQLite's complaint
+
+
+@contextmanager
+def driver_errors_decoded() -> Iterator[None]:
+    """For first statements: what SQLite says of a damaged schema may be no text that the driver can read."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
         raise sqlite3.DatabaseError("database disk image is malformed") from error
-    finally:
-        cursor.close()
 
 
 class ReadingConnections:
@@ -159,16 +163,24 @@ def empty_log(connection: sqlite3.Connection) -> bool:
 # --------------------------------------------------------------------------- reading
 
 
-def fetch(connection: sqlite3.Connection, statement: str, parameters: Parameters = ()) -> list[sqlite3.Row]:
-    """Every row that a statement gives; a row unpacks, and has its columns by name, too."""
+class Row(sqlite3.Row):
+    """A row that unpacks, and has its columns by name, too; a name that the schema has lost is damage."""
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return super().__getitem__(key)
+        except IndexError:
+            raise sqlite3.DatabaseError(f"no such column: {key}") from None
+
+
+def fetch(connection: sqlite3.Connection, statement: str, parameters: Parameters = ()) -> list[Row]:
+    """Every row that a statement gives."""
     cursor = connection.cursor()
-    cursor.row_factory = sqlite3.Row
+    cursor.row_factory = Row
     return cursor.execute(statement, parameters).fetchall()
 
 
-def fetch_one(
-    connection: sqlite3.Connection, statement: str, parameters: Parameters = ()
-) -> sqlite3.Row | None:
+def fetch_one(connection: sqlite3.Connection, statement: str, parameters: Parameters = ()) -> Row | None:
     """The first row that a statement gives, None if there is none."""
     rows = fetch(connection, statement, parameters)
     return rows[0] if rows else None

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ragstack.errors import StoreDamagedError, StoreVersionError
+from ragstack.store.connections import driver_errors_decoded
 
 HEAD = "0001"
 """The newest revision; a test holds it equal to the head of the migration scripts."""
@@ -26,7 +27,10 @@ def script_directory() -> Path:
 
 def revision(database: Path) -> str | None:
     """The schema's revision, None for a database without one. Sets nothing, not even the journal mode."""
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=rw", uri=True)) as connection:
+    with (
+        closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=rw", uri=True)) as connection,
+        driver_errors_decoded(),
+    ):
         connection.execute("PRAGMA query_only=ON")
         named = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if named else None

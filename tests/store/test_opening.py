@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from deterministic_embedder import DeterministicEmbedder
 from sqlalchemy import text
 
 from ragstack.config import DATABASE_FILE
 from ragstack.errors import StoreDamagedError, StoreLockedError, StoreNotFoundError, StoreVersionError
+from ragstack.records import Filter
 from ragstack.store.connections import scalar
 from ragstack.store.database import open_engine
 from ragstack.store.store import Store
+from ragstack.system import RAGSystem
 
 
 def test_opening_a_missing_store_fails_and_creates_nothing(tmp_path: Path) -> None:
@@ -55,6 +58,43 @@ def test_a_file_that_is_no_database_is_reported_with_what_to_do(tmp_path: Path) 
     with pytest.raises(StoreDamagedError) as raised:
         Store.open(tmp_path)
     assert "backup" in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (b"overlap INTEGER", b"overlaq INTEGER"),
+        (b"reader_version ", b"reader_versyon "),
+        (b"first_chunk_id INTEGER", b"first_chunk_if INTEGER"),
+        (b"CREATE TABLE generations", b"CREATE TABLE\xa0generations"),
+    ],
+)
+def test_a_changed_byte_of_the_schema_is_reported_as_damage(
+    tmp_path: Path, was: bytes, becomes: bytes
+) -> None:
+    with RAGSystem.open(tmp_path / "store", embedder=DeterministicEmbedder()) as system:
+        system.add_document("The pump is cleaned every 5 days.", name="pump.md")
+    database = tmp_path / "store" / DATABASE_FILE
+    written = database.read_bytes()
+    assert was in written
+    database.write_bytes(written.replace(was, becomes))
+    with (
+        pytest.raises(StoreDamagedError),
+        Store.open(tmp_path / "store") as store,
+        store.read() as snapshot,
+    ):
+        snapshot.documents()
+
+
+@pytest.mark.parametrize("column", ["reader_version", "path"])
+def test_a_column_in_another_case_is_read_all_the_same(tmp_path: Path, column: str) -> None:
+    with RAGSystem.open(tmp_path / "store", embedder=DeterministicEmbedder()) as system:
+        system.add_document("The pump is cleaned every 5 days.", name="pump.md")
+    database = tmp_path / "store" / DATABASE_FILE
+    database.write_bytes(database.read_bytes().replace(f"{column} ".encode(), f"{column.upper()} ".encode()))
+    with Store.open(tmp_path / "store") as store, store.read() as snapshot:
+        assert [document.path for document in snapshot.documents()] == ["pump.md"]
+        assert [document.path for document in snapshot.selected_documents(Filter())] == ["pump.md"]
 
 
 def test_every_commit_is_synced_and_foreign_keys_hold(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def check(directory: Path, allowed: Allowed, *, may_warn: bool = False) -> dict[
         _check_texts(texts, allowed)
         _check_next_ingest(rag)
         check_reading(rag.store)
+        rag.history.conversations()
     require(may_warn or not warnings, f"warned: {warnings}")
     check_files(directory)
     return texts
