@@ -377,7 +377,8 @@ class Hit:
     A reranker changes the order and hands the fused scores out anew: `score` is then not the sum of `shares`.
     `matched` are the terms of the question that the chunk holds, `related` pairs of a term that it lacks and
     the word that it holds in its place. `score_rank` is its place by score alone: a hit stands further down
-    when better ones have given most of its text.
+    when better ones have given most of its text. `beside` is the chunk id of a better hit near it in the same
+    document, which lends it a share of its score: `lent`. The score of what is there for that alone is 0.
     """
 
     chunk: StoredChunk
@@ -390,10 +391,17 @@ class Hit:
     matched: tuple[str, ...] = ()
     score_rank: int | None = None
     related: tuple[tuple[str, str], ...] = ()
+    lent: float = 0.0
+    beside: int | None = None
 
     def __iter__(self) -> Iterator[str | float]:
         yield self.chunk.text
         yield self.score
+
+    @property
+    def worth(self) -> float:
+        """By what it competes for a place in a prompt: its score, or the lent one if that is higher."""
+        return max(self.score, self.lent)
 
     @property
     def text(self) -> str:
@@ -422,6 +430,10 @@ class ChunkSearch(Protocol):
 
     def chunks(self, chunk_ids: Iterable[int]) -> dict[int, StoredChunk]:
         """The chunks of these ids; ids that are gone are left out."""
+        ...
+
+    def chunk_ids_around(self, chunk: StoredChunk, distance: int) -> list[int]:
+        """The chunk and those at most so many places before and after it in its document, in order."""
         ...
 
 
@@ -523,7 +535,7 @@ class LedgerTerm:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of one hit: kept at a marginal cost, or dropped for a reason."""
+    """What became of one hit: kept at a marginal cost, or dropped for a reason. `beside`: see `Hit`."""
 
     chunk_id: int
     path: str
@@ -533,6 +545,7 @@ class Decision:
     marginal_tokens: int
     kept: bool
     reason: str
+    beside: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

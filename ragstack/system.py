@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     from ragstack.strategies.strategy import ContextStrategy
 
 CANDIDATES = 50
-"""Hits that the packer may choose from unless `top_k` says otherwise: far more than any window holds."""
+"""Hits that the packer may choose from unless `top_k` says otherwise: far more than any window holds. The
+neighbours of the best are beside them."""
 
 _EVERYTHING = Filter()
 
@@ -575,6 +576,27 @@ class RAGSystem:
             return []
         return retrieve(snapshot, question, vector, limit=limit, where=where, reranker=self.reranker)
 
+    def _candidates(
+        self,
+        snapshot: ReadSession,
+        question: str,
+        vector: FloatArray | None,
+        top_k: int | None,
+        where: Filter,
+        *,
+        beside: bool,
+    ) -> list[Hit]:
+        """What a prompt is packed of: `top_k` hits, or the usual ones and what stands `beside` the best.
+
+        A language model reads on from the best hits; an answer that is copied needs a sentence of one.
+        """
+        hits = self._retrieve(snapshot, question, vector, top_k or CANDIDATES, where)
+        if top_k or not beside:
+            return hits
+        from ragstack.retrieval.neighbours import with_neighbours
+
+        return with_neighbours(snapshot, hits)
+
     def ask(
         self,
         question: str,
@@ -597,7 +619,8 @@ class RAGSystem:
     ) -> Answer:
         """Answer `question` from the stored documents, with citations and the ledger of its prompt.
 
-        `top_k` chunks are considered (default 50), and the budgeter packs of them what is worth its tokens:
+        `top_k` chunks are considered (default 50; for a language model also those beside the best three), and
+        the budgeter packs of them what is worth its tokens:
         `window` is what the reader takes (tokens, default 4,096), `reserve` of it is kept for the answer,
         `budget` caps the passages directly. `strategy` is how the budget is filled: `rag` from what a search
         finds, or without one from all text that `where` selects, as far as it fits (`full`), in windows
@@ -625,7 +648,7 @@ class RAGSystem:
         question = readable_question(question)
         limits = PromptLimits(window, reserve, budget, memory, latency, effective)
         standalone = standalone_question(question, turns)
-        common = (question, standalone, limits, strategy_named(strategy), where, top_k or CANDIDATES)
+        common = (question, standalone, limits, strategy_named(strategy), where, top_k)
         opened: AbstractContextManager[CopiedQuestion | ReadyQuestion] = (
             self._copied_question(reader, abstain, *common)
             if llm is None
@@ -648,7 +671,7 @@ class RAGSystem:
         limits: PromptLimits,
         strategy: ContextStrategy,
         where: Filter,
-        retrieved: int,
+        top_k: int | None,
     ) -> Iterator[CopiedQuestion]:
         """A question that is answered with sentences of the documents, on one state of the store."""
         from ragstack.asking.copied_question import CopiedQuestion, copying_reader, plan_copying
@@ -668,7 +691,9 @@ class RAGSystem:
                 where=where,
                 source=snapshot,
                 embedder=self.embedder,
-                retrieve=lambda: self._retrieve(snapshot, standalone, vector, retrieved, where),
+                retrieve=lambda: self._candidates(
+                    snapshot, standalone, vector, top_k, where, beside=plan is not None
+                ),
                 abstain=abstain,
             )
 
@@ -684,7 +709,7 @@ class RAGSystem:
         limits: PromptLimits,
         strategy: ContextStrategy,
         where: Filter,
-        retrieved: int,
+        top_k: int | None,
     ) -> Iterator[ReadyQuestion]:
         """A question to a language model, its prompt made on one state of the store, which is released then.
 
@@ -715,7 +740,9 @@ class RAGSystem:
                     where=where,
                     source=snapshot,
                     embedder=self.embedder,
-                    retrieve=lambda: self._retrieve(snapshot, standalone, vector, retrieved, where),
+                    retrieve=lambda: self._candidates(
+                        snapshot, standalone, vector, top_k, where, beside=True
+                    ),
                     abstain=abstain,
                 ).ready()
             yield asked

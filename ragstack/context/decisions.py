@@ -124,8 +124,9 @@ def _decision(hit: Hit, verdict: _Verdict) -> Decision:
         path=chunk.path,
         start=chunk.start,
         end=chunk.end,
-        score=hit.score,
+        score=hit.worth,
         marginal_tokens=verdict.tokens,
         kept=verdict.kept,
         reason=str(verdict.reason),
+        beside=hit.beside,
     )

@@ -29,6 +29,11 @@ class Distinct:
         """The best score that this text got, wherever it stands."""
         return max(hit.score for hit in (self.hit, *self.repeats))
 
+    @property
+    def worth(self) -> float:
+        """The best score by which this text competes, wherever it stands."""
+        return max(hit.worth for hit in (self.hit, *self.repeats))
+
 
 def distinct_hits(hits: Sequence[Hit]) -> list[Distinct]:
     """The hits without repetition, in their order.

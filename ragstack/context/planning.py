@@ -168,7 +168,7 @@ def _segment_tokens(layout: Layout, counter: CachedCounter) -> dict[int, int]:
 
 def _expected_relevance(distinct: Sequence[Distinct]) -> list[float]:
     """How likely each hit is to hold evidence, the best one being 1; by rank if no score is above 0."""
-    scores = [each.score for each in distinct]
+    scores = [each.worth for each in distinct]
     best = max(scores)
     if best <= 0:
         return [1 / rank for rank in range(1, len(scores) + 1)]

@@ -31,6 +31,7 @@ from ragstack.evaluation.retrieval import (
 )
 from ragstack.evaluation.spans import Span
 from ragstack.records import Candidate, Filter, Hit, Reranker
+from ragstack.retrieval.neighbours import with_neighbours
 from ragstack.retrieval.question import question_vector
 from ragstack.retrieval.reranking import reranked
 from ragstack.retrieval.search import retrieve
@@ -134,13 +135,21 @@ def evaluate_policy(
             seconds = time.perf_counter() - started
             scores = judge.scores(question, hits)
             if question.evidence:
+                given = _candidates(session, hits, policy)
                 for budget in budgets:
-                    prompt = _prompt(corpus, session, question.text, hits, policy.packing, budget, top_k)
+                    prompt = _prompt(corpus, session, question.text, given, policy.packing, budget, top_k)
                     scores |= _prompt_scores(question, prompt, budget)
             rows.append(QuestionScores(question.id, seconds, scores))
             if progress is not None:
                 progress(len(rows), len(questions))
     return RetrievalRun(tuple(rows), len(corpus.dataset.questions) - len(questions))
+
+
+def _candidates(session: ReadSession, hits: Sequence[Hit], policy: Policy) -> Sequence[Hit]:
+    """What the packing of a policy chooses from: for ragstack's own what `RAGSystem.ask` gives it."""
+    if policy.packing is not Packing.PACKED:
+        return hits
+    return with_neighbours(session, hits[:CANDIDATES])
 
 
 def _ranked(
@@ -188,7 +197,7 @@ def _prompt(
 ) -> Prompt:
     if packing is Packing.PACKED:
         packed = pack(
-            hits[:CANDIDATES],
+            hits,
             budget,
             source=session,
             frame=PrintedFrame(question),

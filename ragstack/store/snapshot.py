@@ -58,6 +58,11 @@ _CHUNK_TEXTS = f"""
     WHERE c.id {IDS_IN.format("wanted")} ORDER BY c.id, b.start
 """
 
+_CHUNKS_AROUND = (
+    "SELECT id FROM chunks WHERE generation_id = ? AND document_id = ? AND position BETWEEN ? AND ? "
+    "ORDER BY position"
+)
+
 _CHUNKS_OF_DOCUMENTS = (
     f"SELECT id FROM chunks WHERE generation_id = :generation AND document_id {IDS_IN.format('documents')} "
     "ORDER BY id"
@@ -152,6 +157,11 @@ class Snapshot:
         with decoding("the text of a chunk"):
             texts = self._chunk_texts(bound)
             return {row[0]: _stored_chunk(row, headings[row[6]], texts[row[0]]) for row in rows}
+
+    def chunk_ids_around(self, chunk: StoredChunk, distance: int) -> list[int]:
+        """The chunk and those at most so many places before and after it in its document, in order."""
+        places = (chunk.position - distance, chunk.position + distance)
+        return column(self.connection, _CHUNKS_AROUND, (self._generation_id, chunk.document_id, *places))
 
     def _chunk_texts(self, bound: dict[str, str]) -> dict[int, str]:
         texts: dict[int, str] = {}

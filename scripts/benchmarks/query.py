@@ -133,3 +133,6 @@ class _TimedSearch:
 
     def chunks(self, chunk_ids: Iterable[int]) -> dict[int, StoredChunk]:
         return self._clock.timed(READ, self._search.chunks, chunk_ids)
+
+    def chunk_ids_around(self, chunk: StoredChunk, distance: int) -> list[int]:
+        return self._clock.timed(READ, self._search.chunk_ids_around, chunk, distance)

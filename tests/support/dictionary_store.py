@@ -166,6 +166,14 @@ class Reading:
     def chunks(self, chunk_ids: Iterable[int]) -> dict[int, StoredChunk]:
         return {i: self._stored(i) for i in chunk_ids if i in self.state.chunks}
 
+    def chunk_ids_around(self, chunk: StoredChunk, distance: int) -> list[int]:
+        found = {
+            held.position: chunk_id
+            for chunk_id, held in self.state.chunks.items()
+            if held.generation_id == self.state.current and held.document_id == chunk.document_id
+        }
+        return [found[place] for place in sorted(found) if abs(place - chunk.position) <= distance]
+
     def _stored(self, chunk_id: int) -> StoredChunk:
         held = self.state.chunks[chunk_id]
         incoming = self.state.documents[held.document_id].incoming
