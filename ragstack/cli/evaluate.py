@@ -59,6 +59,11 @@ _EVERY_SECONDS = 1.0
 @click.option("--limit", type=click.IntRange(min=1), help="Ask only the first questions.")
 @click.option("--abstention", is_flag=True, help="Also ask for answers, and count what is refused.")
 @click.option(
+    "--characters",
+    is_flag=True,
+    help="Also evidence in 2,000 to 16,000 distinct characters, as published results have it.",
+)
+@click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
@@ -80,6 +85,7 @@ def evaluate(
     split: str | None,
     limit: int | None,
     abstention: bool,
+    characters: bool,
     cache: Path | None,
     plot: Path | None,
 ) -> None:
@@ -93,7 +99,7 @@ def evaluate(
     from ragstack.evaluation.datasets import Half, load_dataset
 
     data = load_dataset(dataset, split=split).half(Half(half)).first(limit)
-    session = _Evaluation(data, cache, abstention)
+    session = _Evaluation(data, cache, abstention, characters)
     session.run(session.policies(compared))
     if wants_json():
         console.write_json(session.document(half))
@@ -106,11 +112,12 @@ def evaluate(
 class _Evaluation:
     """The runs of some policies on one data set, and how they are shown."""
 
-    def __init__(self, dataset: Dataset, cache: Path | None, abstention: bool) -> None:
+    def __init__(self, dataset: Dataset, cache: Path | None, abstention: bool, characters: bool) -> None:
         settings = read_settings()
         self.dataset = dataset
         self.cache = cache
         self.asks_for_answers = abstention
+        self.counts_characters = characters
         self.model = settings.model.value
         self.offline = settings.offline.value
         self.top_k = settings.top_k.value
@@ -146,6 +153,7 @@ class _Evaluation:
 
     def run(self, policies: dict[str, Policy]) -> None:
         """Measure every policy; those with the same chunks use one index."""
+        from ragstack.evaluation.characters import CHARACTER_BUDGETS
         from ragstack.evaluation.policies import evaluate_abstention, evaluate_policy
         from ragstack.evaluation.retrieval import TOP_K
 
@@ -159,6 +167,7 @@ class _Evaluation:
                             corpus,
                             policy,
                             top_k=self.top_k or TOP_K,
+                            characters=CHARACTER_BUDGETS if self.counts_characters else (),
                             reranker=reranker,
                             progress=_Progress(name),
                         )

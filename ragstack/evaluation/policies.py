@@ -18,9 +18,10 @@ from ragstack.context.frames import PrintedFrame
 from ragstack.context.packing import pack
 from ragstack.errors import UsageError
 from ragstack.evaluation.bootstrap import Interval, paired_difference
+from ragstack.evaluation.characters import BareFrame, CharacterCounter
 from ragstack.evaluation.corpus import IndexedCorpus
 from ragstack.evaluation.datasets import Question
-from ragstack.evaluation.metrics import contains_answer, repeated_share, span_recall
+from ragstack.evaluation.metrics import contains_answer, recall_within_budget, repeated_share, span_recall
 from ragstack.evaluation.retrieval import (
     RANKING_DEPTH,
     Judge,
@@ -114,13 +115,15 @@ def evaluate_policy(
     *,
     top_k: int,
     budgets: Sequence[int] = TOKEN_BUDGETS,
+    characters: Sequence[int] = (),
     reranker: Reranker | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> RetrievalRun:
     """Ask every answerable question; `corpus` must have the chunks of the policy.
 
-    `seconds` of a question is the time of its search. Tokens are the embedder's. Raises UsageError for a
-    policy that wants a `reranker` when there is none.
+    `budgets` are tokens of the embedder, headers included, `characters` further ones of distinct characters
+    of the documents. `seconds` of a question is the time of its search. Raises UsageError for a policy that
+    wants a `reranker` when there is none.
     """
     if policy.reranked and reranker is None:
         raise UsageError("a policy wants a reranker, and none is named", hint="name it with `--reranker`")
@@ -139,6 +142,12 @@ def evaluate_policy(
                 for budget in budgets:
                     prompt = _prompt(corpus, session, question.text, given, policy.packing, budget, top_k)
                     scores |= _prompt_scores(question, prompt, budget)
+                for budget in characters:
+                    spans = _spans_within(
+                        corpus, session, question.text, given, policy.packing, budget, top_k
+                    )
+                    found = recall_within_budget(spans, question.evidence, budget)
+                    scores[f"evidence in {budget} characters"] = found
             rows.append(QuestionScores(question.id, seconds, scores))
             if progress is not None:
                 progress(len(rows), len(questions))
@@ -212,6 +221,30 @@ def _prompt(
         tuple(hit.text for hit in taken),
         sum(hit.chunk.tokens for hit in taken),
     )
+
+
+def _spans_within(
+    corpus: IndexedCorpus,
+    session: ReadSession,
+    question: str,
+    hits: Sequence[Hit],
+    packing: Packing,
+    characters: int,
+    top_k: int,
+) -> list[Span]:
+    """What a policy shows first of so many distinct characters; a fixed number of chunks may hold fewer."""
+    if packing is not Packing.PACKED:
+        return [corpus.span(hit) for hit in (hits[:top_k] if packing is Packing.TOP_K else hits)]
+    packed = pack(
+        hits,
+        characters,
+        source=session,
+        frame=BareFrame(),
+        counter=CharacterCounter(),
+        minimum_relevance=0,
+        relevance=lexical_relevance(question),
+    )
+    return [corpus.span_in(each.path, each.start, each.end) for each in packed.passages]
 
 
 def _filled(hits: Sequence[Hit], budget: int) -> Iterator[Hit]:

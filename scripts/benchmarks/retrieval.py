@@ -11,12 +11,11 @@ from ragstack.cli import console
 from ragstack.cli.progress import ingest_progress
 from ragstack.cli.tables import columns
 from ragstack.evaluation.bootstrap import bootstrap_mean
+from ragstack.evaluation.characters import CHARACTER_BUDGETS
 from ragstack.evaluation.corpus import IndexedCorpus, Indexing, open_corpus
 from ragstack.evaluation.datasets import Half, load_dataset
 from ragstack.evaluation.machine import describe_machine
 from ragstack.evaluation.retrieval import TOP_K, Measures, RetrievalRun, evaluate_retrieval
-
-BUDGETS_IN_CHARACTERS = (2_000, 4_000, 8_000, 16_000)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--split", help="which judgements of a BEIR data set: qrels/SPLIT.tsv")
     parser.add_argument("--store", type=Path, metavar="DIR", help="keep the stores here for the next run")
-    parser.add_argument(
-        "--budget-characters", type=_numbers, default=BUDGETS_IN_CHARACTERS, metavar="N,N,..."
-    )
+    parser.add_argument("--budget-characters", type=_numbers, default=CHARACTER_BUDGETS, metavar="N,N,...")
     parser.add_argument("--budget-tokens", type=_numbers, default=(), metavar="N,N,...")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every question's scores as JSON")
 

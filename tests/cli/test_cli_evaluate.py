@@ -48,6 +48,16 @@ def test_json_holds_means_differences_and_every_question(invoke, dataset):
     assert document["abstention"]["unanswerable"] == 1
 
 
+def test_budgets_in_characters_are_measured_when_asked_for(invoke, dataset):
+    usual = json.loads(invoke("evaluate", dataset, "--json").stdout)["policies"]["hybrid"]["means"]
+    assert not any("characters" in name for name in usual)
+    asked = invoke("evaluate", dataset, "--characters", "--compare", "top-k", "--json")
+    for policy in json.loads(asked.stdout)["policies"].values():
+        found = [policy["means"][f"evidence in {budget} characters"] for budget in (2000, 4000, 8000, 16000)]
+        assert found == sorted(found)
+        assert found[-1] > 0
+
+
 def test_an_index_that_is_kept_is_not_made_again(invoke, dataset, folder):
     first = invoke("evaluate", dataset, "--cache", "kept", "--json")
     stores = sorted(path.name for path in (folder / "kept").iterdir())

@@ -107,3 +107,13 @@ def test_a_beir_data_set_has_rankings_only(beir_folder, indexed):
         run = evaluate_policy(opened, Policy(), top_k=5)
     assert "ndcg@10" in run.names
     assert not [name for name in run.names if "tokens" in name and name != "repeated tokens"]
+
+
+@pytest.mark.parametrize("packing", ["packed", "fill", "top-k"])
+def test_evidence_in_characters_grows_with_them(corpus, packing):
+    budgets = (40, 120, 4_000)
+    run = evaluate_policy(corpus, Policy.parsed(packing), top_k=5, budgets=(), characters=budgets)
+    found = [run.mean(f"evidence in {budget} characters") for budget in budgets]
+    assert found[0] < found[-1]
+    assert found == sorted(found)
+    assert found[-1] == pytest.approx(1.0)
