@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -42,9 +42,13 @@ from ragstack.store.vectors import search_rows
 if TYPE_CHECKING:
     from ragstack.records import FloatArray, IntArray
 
+Kept = TypeVar("Kept")
 
 REMEMBERED_DOCUMENTS = 256
 """Documents whose structure is kept in memory: more than a prompt cites, few enough for any memory."""
+
+REMEMBERED_CHUNKS = 10_000
+"""Chunks that are kept in memory, some 20 MB of the usual size."""
 
 _CHUNKS = f"""
     SELECT c.id, c.document_id, c.position, c.start, c."end", c.tokens, c.headings,
@@ -75,13 +79,22 @@ _BLOCKS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """What was read of one committed state, for whoever reads of it next. Any thread may use it."""
+
+    sequence: int
+    chunks: dict[int, StoredChunk] = field(default_factory=dict)
+    structures: dict[int, tuple[Element, ...]] = field(default_factory=dict)
+    documents: dict[int, DocumentInfo] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A store as it was at one commit. Implements `protocols.ReadSession`."""
 
     connection: sqlite3.Connection
     index: VectorSearch | None
-    _structures: dict[int, tuple[Element, ...]] = field(default_factory=dict, repr=False)
-    _documents: dict[int, DocumentInfo] = field(default_factory=dict, repr=False)
+    memory: Memory = field(default_factory=lambda: Memory(0), repr=False)
     _terms: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
 
     def generation(self) -> IndexGeneration | None:
@@ -151,6 +164,17 @@ class Snapshot:
 
     def chunks(self, chunk_ids: Iterable[int]) -> dict[int, StoredChunk]:
         """The chunks of these ids with their texts, in two queries whatever their number."""
+        held = self.memory.chunks
+        found = {chunk_id: held.get(chunk_id) for chunk_id in chunk_ids}
+        if unknown := [chunk_id for chunk_id, chunk in found.items() if chunk is None]:
+            read = self._read_chunks(unknown)
+            if len(held) + len(read) > REMEMBERED_CHUNKS:
+                held.clear()
+            held.update(read)
+            found.update(read)
+        return {chunk_id: chunk for chunk_id, chunk in found.items() if chunk is not None}
+
+    def _read_chunks(self, chunk_ids: Iterable[int]) -> dict[int, StoredChunk]:
         bound = {"wanted": bind_ids(chunk_ids)}
         rows = self.connection.execute(_CHUNKS, bound).fetchall()
         headings = {stored: fulltext.headings_from_json(stored) for stored in {row[6] for row in rows}}
@@ -182,11 +206,10 @@ class Snapshot:
 
     def locate(self, document_id: int, start: int, end: int) -> Location:
         """Page (or the like) and original lines of a span."""
-        if document_id not in self._documents:
-            if len(self._documents) >= REMEMBERED_DOCUMENTS:
-                self._documents.clear()
-            self._documents[document_id] = self.document_info(document_id)
-        document = self._documents[document_id]
+        document = self.memory.documents.get(document_id)
+        if document is None:
+            document = self.document_info(document_id)
+            _remember(self.memory.documents, document_id, document)
         first_line = last_line = None
         if document.lines_are_original:
             first_line = self._line_at(document_id, start)
@@ -210,13 +233,13 @@ class Snapshot:
 
     def elements(self, document_id: int) -> tuple[Element, ...]:
         """The structural units of a document, sorted."""
-        if document_id not in self._structures:
-            if len(self._structures) >= REMEMBERED_DOCUMENTS:
-                self._structures.clear()
+        elements = self.memory.structures.get(document_id)
+        if elements is None:
             statement = "SELECT elements FROM document_structures WHERE document_id = ?"
             stored = scalar(self.connection, statement, (document_id,))
-            self._structures[document_id] = elements_from_json(stored or "[]")
-        return self._structures[document_id]
+            elements = elements_from_json(stored or "[]")
+            _remember(self.memory.structures, document_id, elements)
+        return elements
 
     def _line_at(self, document_id: int, offset: int) -> int:
         blocks = self._blocks(document_id, offset, offset + 1)
@@ -331,6 +354,12 @@ class Snapshot:
     def last_run(self) -> RunInfo | None:
         """The last ingest that changed something, if there was one."""
         return catalog.last_run(self.connection)
+
+
+def _remember(kept: dict[int, Kept], document_id: int, value: Kept) -> None:
+    if len(kept) >= REMEMBERED_DOCUMENTS:
+        kept.clear()
+    kept[document_id] = value
 
 
 def _stored_chunk(row: tuple[Any, ...], headings: tuple[str, ...], body: str) -> StoredChunk:

@@ -24,7 +24,7 @@ from ragstack.store.failpoints import reached
 from ragstack.store.files import FILE_MODE, make_private_directory, sync_directory, writer_lock
 from ragstack.store.generations import current_generation
 from ragstack.store.index import INDEX_DIRECTORY, VectorIndex, load_index
-from ragstack.store.snapshot import Snapshot
+from ragstack.store.snapshot import Memory, Snapshot
 
 if TYPE_CHECKING:  # what changes a store imports SQLAlchemy, and a question should not wait for that
     from sqlalchemy.engine import Engine
@@ -52,6 +52,7 @@ class Store:
         self.database = directory / DATABASE_FILE
         self._warn = warn
         self._index: VectorIndex | None = None
+        self._memory = Memory(0)
         self._index_lock = threading.Lock()
         self._reading = ReadingConnections(self.database)
 
@@ -113,9 +114,18 @@ class Store:
         """
         with damage_reported(self.database), self._reading.transaction() as connection:
             index = self._index_for(connection)
-            yield Snapshot(connection, index)
+            yield Snapshot(connection, index, self._memory_of(index))
         if healing and index is not None and index.damaged:
             self._heal_in_passing()
+
+    def _memory_of(self, index: VectorIndex | None) -> Memory:
+        """What readers of the same state have read: kept for the latest state alone."""
+        if index is None:
+            return Memory(0)
+        with self._index_lock:
+            if self._memory.sequence < index.sequence:
+                self._memory = Memory(index.sequence)
+            return self._memory if self._memory.sequence == index.sequence else Memory(index.sequence)
 
     def _heal_in_passing(self) -> None:
         """Mend damaged index files under the writer lock, without waiting for it and without failing."""

@@ -47,5 +47,37 @@ def test_what_is_remembered_of_documents_is_bounded(filled, monkeypatch):
     with filled.store.read() as snapshot:
         for document_id in ids * 2:
             snapshot.locate(document_id, 0, 4)
-            assert len(snapshot._structures) <= 3
-            assert len(snapshot._documents) <= 3
+            assert len(snapshot.memory.structures) <= 3
+            assert len(snapshot.memory.documents) <= 3
+
+
+def test_what_is_remembered_of_chunks_is_bounded_and_all_are_found_all_the_same(filled, monkeypatch):
+    monkeypatch.setattr(snapshots, "REMEMBERED_CHUNKS", 5)
+    for number in range(8):
+        filled.put(f"{number}.txt", f"text {number}\nmore of {number}")
+    with filled.store.read() as snapshot:
+        ids = [
+            chunk_id
+            for document in snapshot.documents()
+            for chunk_id in snapshot.chunk_ids(document.document_id)
+        ]
+        for wanted in (ids[:3], ids[2:6], ids, [*ids[:2], max(ids) + 1]):
+            assert list(snapshot.chunks(wanted)) == [chunk_id for chunk_id in wanted if chunk_id in ids]
+        assert len(snapshot.memory.chunks) <= max(5, len(ids))
+
+
+def test_readers_of_one_state_share_what_they_read_and_a_later_one_reads_anew(filled):
+    document_id = filled.put("a.txt", "the first text")
+    with filled.store.read() as snapshot:
+        (first,) = snapshot.chunks(snapshot.chunk_ids(document_id)).values()
+    with filled.store.read() as older:
+        assert older.chunks([first.chunk_id])[first.chunk_id] is first
+        replaced = filled.put("a.txt", "the second text", replaces=document_id)
+        with filled.store.read() as newer:
+            assert [chunk.text for chunk in newer.chunks(newer.chunk_ids(replaced)).values()] == [
+                "the second text"
+            ]
+            assert newer.chunks([first.chunk_id]) == {}
+        assert older.chunks([first.chunk_id])[first.chunk_id].text == "the first text"
+    with filled.store.read() as later:
+        assert later.chunks([first.chunk_id]) == {}
