@@ -7,7 +7,7 @@ place of a repetition. Nothing is removed, and no score is changed.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 from ragstack.records import StoredChunk
@@ -25,13 +25,12 @@ and 0.97. Scores that are scaled by the share of new text are no better (91.3 an
 
 def diversified(
     ranking: Sequence[int], scores: Mapping[int, float], chunks: Mapping[int, StoredChunk]
-) -> list[int]:
-    """The chunks of `ranking` (by score, best first), repetitions further down."""
+) -> Iterator[int]:
+    """The chunks of `ranking` (by score, best first), repetitions further down, one after the other."""
     places = {chunk_id: place for place, chunk_id in enumerate(ranking)}
     queue = [(-scores[chunk_id], places[chunk_id], chunk_id) for chunk_id in ranking]
     heapify(queue)
     unread = _Unread(chunks)
-    order: list[int] = []
     held_back: set[int] = set()
     while queue:
         _, place, best = heappop(queue)
@@ -39,9 +38,8 @@ def diversified(
             held_back.add(best)
             heappush(queue, (-min(REPETITION * scores[best], scores[best]), place, best))
             continue
-        order.append(best)
+        yield best
         unread.read(best)
-    return order
 
 
 class _Unread:

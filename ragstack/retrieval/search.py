@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ragstack.errors import UsageError
@@ -45,7 +46,7 @@ def retrieve(
     depth = max(limit, MIN_CANDIDATES)
     dense = search.dense_candidates(vector, depth, where)
     lexical = search.lexical_candidates(question, depth, where)
-    return _weighed(search, question, vector, dense, lexical, reranker)[:limit]
+    return list(islice(_weighed(search, question, vector, dense, lexical, reranker), limit))
 
 
 def _weighed(
@@ -55,7 +56,7 @@ def _weighed(
     dense: Sequence[Candidate],
     lexical: Sequence[Candidate],
     reranker: Reranker | None,
-) -> list[Hit]:
+) -> Iterator[Hit]:
     """All candidates as hits in their final order; what one search did not return is computed for it."""
     dense_by_id = {candidate.chunk_id: candidate for candidate in dense}
     lexical_by_id = {candidate.chunk_id: candidate for candidate in lexical}
@@ -70,8 +71,8 @@ def _weighed(
     if reranker is not None:
         ranking, scores = reranked(reranker, question, ranking, scores, chunks)
     score_ranks = {chunk_id: rank for rank, chunk_id in enumerate(ranking, start=1)}
-    return [
-        Hit(
+    for chunk_id in diversified(ranking, scores, chunks):
+        yield Hit(
             chunk=chunks[chunk_id],
             score=scores[chunk_id],
             dense_rank=dense_by_id[chunk_id].rank if chunk_id in dense_by_id else None,
@@ -83,8 +84,6 @@ def _weighed(
             related=evidence.get(chunk_id, NO_EVIDENCE).related.words,
             score_rank=score_ranks[chunk_id],
         )
-        for chunk_id in diversified(ranking, scores, chunks)
-    ]
 
 
 def _by_score(shares: dict[int, ScoreShares]) -> list[int]:

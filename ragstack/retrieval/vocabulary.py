@@ -13,7 +13,7 @@ import re
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -73,9 +73,16 @@ class Vocabulary:
         with self._lock:
             if len(self._terms) > MOST_WORDS:
                 self._forget()
-            new = [term for term in terms if term not in self._terms]
-            self._terms.update(zip(new, map(tuple, self._tokenizer.stems(new)), strict=True))
+            self._learn_terms({term for term in terms if term not in self._terms})
             return [self._terms[term] for term in terms]
+
+    def _learn_terms(self, terms: Set[str]) -> None:
+        """Plain words are one text, of which each is one stem: that is quicker than a text for each."""
+        words = [term for term in terms if term.isascii() and term.isalnum()]
+        others = [*terms.difference(words)]
+        of_words, *of_others = self._tokenizer.stems([" ".join(words), *others])
+        self._terms.update((word, (stem,)) for word, stem in zip(words, of_words, strict=True))
+        self._terms.update(zip(others, map(tuple, of_others), strict=True))
 
     def find(self, texts: Sequence[str], stems: Iterable[str], beginnings: Iterable[str]) -> Found:
         """Looks in all texts for words with one of the stems, and for words with one of the beginnings."""
