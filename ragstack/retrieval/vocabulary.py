@@ -13,7 +13,7 @@ import re
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -76,7 +76,7 @@ class Vocabulary:
             self._learn_terms({term for term in terms if term not in self._terms})
             return [self._terms[term] for term in terms]
 
-    def _learn_terms(self, terms: Set[str]) -> None:
+    def _learn_terms(self, terms: set[str]) -> None:
         """Plain words are one text, of which each is one stem: that is quicker than a text for each."""
         words = [term for term in terms if term.isascii() and term.isalnum()]
         others = [*terms.difference(words)]
