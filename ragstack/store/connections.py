@@ -99,7 +99,7 @@ def set_up(connection: sqlite3.Connection, *, writable: bool) -> None:
 
 @contextmanager
 def driver_errors_decoded() -> Iterator[None]:
-    """For first statements: what SQLite says of a damaged schema may be no text that the driver can read."""
+    """What SQLite says of a damaged schema may be no text that the driver can read."""
     try:
         yield
     except UnicodeDecodeError as error:
@@ -177,7 +177,8 @@ def fetch(connection: sqlite3.Connection, statement: str, parameters: Parameters
     """Every row that a statement gives."""
     cursor = connection.cursor()
     cursor.row_factory = Row
-    return cursor.execute(statement, parameters).fetchall()
+    with driver_errors_decoded():
+        return cursor.execute(statement, parameters).fetchall()
 
 
 def fetch_one(connection: sqlite3.Connection, statement: str, parameters: Parameters = ()) -> Row | None:
@@ -188,7 +189,8 @@ def fetch_one(connection: sqlite3.Connection, statement: str, parameters: Parame
 
 def column(connection: sqlite3.Connection, statement: str, parameters: Parameters = ()) -> list[Any]:
     """The first column of every row."""
-    return [row[0] for row in connection.execute(statement, parameters)]
+    with driver_errors_decoded():
+        return [row[0] for row in connection.execute(statement, parameters)]
 
 
 def scalar(connection: sqlite3.Connection, statement: str, parameters: Parameters = ()) -> Any:
@@ -217,7 +219,7 @@ def damage_reported(path: Path, hint: str = _REPLACE_STORE) -> Iterator[None]:
         reason = _database_reason(error)
         if reason is None:
             raise
-        if any(sign in reason for sign in DAMAGE_SIGNS):
+        if any(sign in reason for sign in DAMAGE_SIGNS) or _is_refused(error):
             raise StoreDamagedError(f"the database `{path}` is damaged: {reason}", hint=hint) from error
         if any(sign in reason for sign in ("is full", "I/O error", "unable to open", "readonly")):
             raise StoreError(
@@ -226,6 +228,11 @@ def damage_reported(path: Path, hint: str = _REPLACE_STORE) -> Iterator[None]:
                 "what was committed before is safe",
             ) from error
         raise
+
+
+def _is_refused(error: Exception) -> bool:
+    """Whether SQLite could not make sense of a statement. All of ours are right: then the schema is not."""
+    return getattr(getattr(error, "orig", error), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
 def _database_reason(error: Exception) -> str | None:

@@ -67,6 +67,9 @@ def test_a_file_that_is_no_database_is_reported_with_what_to_do(tmp_path: Path) 
         (b"reader_version ", b"reader_versyon "),
         (b"first_chunk_id INTEGER", b"first_chunk_if INTEGER"),
         (b"CREATE TABLE generations", b"CREATE TABLE\xa0generations"),
+        (b"USING fts5(", b"USING fts7("),
+        (b"porter unicode61", b"porter unicode71"),
+        (b"REFERENCES documents (id)", b"REFERENCES documents (if)"),
     ],
 )
 def test_a_changed_byte_of_the_schema_is_reported_as_damage(
@@ -78,12 +81,15 @@ def test_a_changed_byte_of_the_schema_is_reported_as_damage(
     written = database.read_bytes()
     assert was in written
     database.write_bytes(written.replace(was, becomes))
-    with (
-        pytest.raises(StoreDamagedError),
-        Store.open(tmp_path / "store") as store,
-        store.read() as snapshot,
-    ):
+    with pytest.raises(StoreDamagedError):
+        _look_into(tmp_path / "store")
+
+
+def _look_into(directory: Path) -> None:
+    with Store.open(directory) as store, store.read() as snapshot:
         snapshot.documents()
+        snapshot.lexical_candidates("pump", 3, Filter())
+        store.verify()
 
 
 @pytest.mark.parametrize("column", ["reader_version", "path"])
