@@ -155,7 +155,7 @@ def evaluate_policy(
 
 
 def _candidates(session: ReadSession, hits: Sequence[Hit], policy: Policy) -> Sequence[Hit]:
-    """What the packing of a policy chooses from: for ragstack's own what `RAGSystem.ask` gives it."""
+    """What the packing of a policy chooses from: for ragstack's own as for a language model."""
     if policy.packing is not Packing.PACKED:
         return hits
     return with_neighbours(session, hits[:CANDIDATES])
@@ -232,7 +232,10 @@ def _spans_within(
     characters: int,
     top_k: int,
 ) -> list[Span]:
-    """What a policy shows first of so many distinct characters; a fixed number of chunks may hold fewer."""
+    """What a policy shows first of so many distinct characters; a fixed number of chunks may hold fewer.
+
+    The packer spends the whole budget here, on what is worth little, too.
+    """
     if packing is not Packing.PACKED:
         return [corpus.span(hit) for hit in (hits[:top_k] if packing is Packing.TOP_K else hits)]
     packed = pack(
