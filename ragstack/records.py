@@ -499,6 +499,7 @@ class DropReason(StrEnum):
     NOT_WORTH_ITS_TOKENS = "not worth its tokens"
     ALREADY_COVERED = "already covered"
     DUPLICATE = "duplicate"
+    NEAR_DUPLICATE = "near-duplicate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,7 +507,7 @@ class Passage:
     """A stretch of one document that goes into the prompt: one or more hits, merged by offsets.
 
     `text` is `document.text[start:end]`, exactly; `tokens` are the reader's; `chunk_ids` are the hits that
-    it is made of; `also_in` names places that hold the same text and are cited with it.
+    it is made of; `also_in` names places that hold the same text, or nearly, and are cited with it.
     """
 
     document_id: int

@@ -97,6 +97,8 @@ def _verdict(
         return _Verdict(added[index], True, f"{'begins' if first else 'extends'} [{placement.number}]")
     if retold.covers(window):
         return _Verdict(0, False, DropReason.ALREADY_COVERED)
+    if retold.repeats(windows[index]):
+        return _Verdict(0, False, DropReason.NEAR_DUPLICATE)
     addition = retold.addition(window)
     reason = DropReason.NO_ROOM if retold.pays(addition) else DropReason.NOT_WORTH_ITS_TOKENS
     return _Verdict(addition.tokens, False, reason)

@@ -1,16 +1,29 @@
-"""Finds hits that say the same thing, so that it is paid for once and cited everywhere.
+"""Finds text that hits have in common, so that it is paid for once and cited everywhere.
 
-Two hits are the same when their normalised texts are equal: case, spacing and Unicode composition do not
-count. Texts that differ in a few words are not handled here.
+Two kinds: hits whose whole texts are the same (the same paragraph in two files), and hits that are much the
+same (two versions of a document), of which the sentences they share are the same. A sentence that differs in
+a word is another sentence: the word may be the one that was asked for.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ragstack.context.layout import Layout
 from ragstack.records import Hit
+
+MUCH_THE_SAME = 0.5
+"""A window is a version of what another place says if at least this share of its tokens stands there too. A
+sentence that two texts happen to share, about different things, is not taken for a copy."""
+
+# What formats differ in and meaning does not: emphasis and quotation marks round words, then also the marks
+# at the end of a sentence, and what stands alone for a heading or between the cells of a table.
+_QUOTES = "*_`\"'\u2018\u2019\u201c\u201d"
+_ENDS = _QUOTES + ".,;:!?"
+_RULES = "#|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +66,56 @@ def distinct_hits(hits: Sequence[Hit]) -> list[Distinct]:
     return distinct
 
 
-def normalised(text: str) -> str:
-    """The text in one case, one composition, with single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
 def _documents(hits: Sequence[Hit]) -> list[int]:
     return list(dict.fromkeys(hit.chunk.document_id for hit in hits))
+
+
+def normalised(text: str) -> str:
+    """The text in one case and one composition, without marks of formatting, with single spaces.
+
+    Signs, numbers and every word stay, so that texts of the same normal form say the same.
+    """
+    words = unicodedata.normalize("NFKC", text).casefold().split()
+    plain = (word.lstrip(_QUOTES).rstrip(_ENDS) for word in words if word.strip(_RULES))
+    return " ".join(filter(None, plain))
+
+
+def copied_segments(layout: Layout, tokens: Mapping[int, int]) -> dict[int, int]:
+    """For every segment that stands in much the same windows elsewhere too: the one that stands for its text.
+
+    That is the segment met first when the windows are read best first; it stands for itself. Segments whose
+    text is nowhere else are not among them.
+    """
+    alike = _segments_of_one_text(layout)
+    copied: dict[int, set[int]] = defaultdict(set)
+    for window in layout.windows if alike else ():
+        for elsewhere in _versions(window, layout, tokens, alike):
+            for number, others in elsewhere.items():
+                copied[alike[number][0]].update((number, *others))
+    read = dict.fromkeys(number for window in layout.windows for number in window)
+    places = {number: place for place, number in enumerate(read)}
+    groups = ((min(numbers, key=places.__getitem__), numbers) for numbers in copied.values())
+    return {number: standing for standing, numbers in groups for number in numbers}
+
+
+def _segments_of_one_text(layout: Layout) -> dict[int, list[int]]:
+    """For every segment whose text is there more than once: all segments that hold it."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number, segment in layout.segments.items():
+        groups[normalised(segment.text)].append(number)
+    return {number: group for text, group in groups.items() if text and len(group) > 1 for number in group}
+
+
+def _versions(
+    window: range, layout: Layout, tokens: Mapping[int, int], alike: Mapping[int, list[int]]
+) -> Iterator[dict[int, list[int]]]:
+    """Of every document that says much the same as the window: its segments for those of the window."""
+    elsewhere: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    shared: Counter[int] = Counter()
+    for number in window:
+        others = [other for other in alike.get(number, ()) if other not in window]
+        for other in others:
+            elsewhere[layout.segments[other].document_id][number].append(other)
+        shared.update({layout.segments[other].document_id: tokens[number] for other in others})
+    enough = MUCH_THE_SAME * sum(tokens[number] for number in window)
+    return (elsewhere[document] for document, count in shared.items() if count >= enough)

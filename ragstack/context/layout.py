@@ -24,6 +24,7 @@ class Segment:
     """A piece of a document, `[start, end)`, with the blanks that follow it."""
 
     document_id: int
+    path: str
     start: int
     end: int
     text: str
@@ -52,6 +53,7 @@ class _Stretch:
     """Windows of one document that overlap or touch, and the text under them."""
 
     document_id: int
+    path: str
     start: int
     text: str
     members: list[int]
@@ -70,7 +72,9 @@ def lay_out(hits: Sequence[Hit], source: TextSource) -> Layout:
         cuts = _cuts(stretch, hits)
         for place, (start, end) in enumerate(pairwise(cuts), start=number):
             text = stretch.text[start:end]
-            segments[place] = Segment(stretch.document_id, stretch.start + start, stretch.start + end, text)
+            segments[place] = Segment(
+                stretch.document_id, stretch.path, stretch.start + start, stretch.start + end, text
+            )
         for member in stretch.members:
             first, last = (bisect_left(cuts, cut) for cut in _edges(stretch, hits[member]))
             windows[member] = range(number + first, number + last)
@@ -91,7 +95,7 @@ def _stretches(hits: Sequence[Hit], source: TextSource) -> Iterator[_Stretch]:
                 continue
         if stretch is not None:
             yield stretch
-        stretch = _Stretch(chunk.document_id, chunk.start, chunk.text, [index])
+        stretch = _Stretch(chunk.document_id, chunk.path, chunk.start, chunk.text, [index])
     if stretch is not None:
         yield stretch
 

@@ -103,7 +103,8 @@ class _Packer:
         """The passages that a plan makes, in order, counted as they will be sent, with the decisions."""
         layout = self.planner.layout
         runs = layout.runs(plan.segments)
-        made = {run: make_passage(run, layout, self._members(run, plan), self.source) for run in runs}
+        copies = self.planner.problem.copies
+        made = {run: make_passage(run, layout, self._members(run, plan), self.source, copies) for run in runs}
         planned = sum(self.planner.planned_tokens(run) for run in runs)
         order = arrange(list(made.values()), planned)
         numbers = {passage: number for number, passage in enumerate(order, start=1)}

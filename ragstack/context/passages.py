@@ -5,22 +5,30 @@ Which segments are chosen is decided by `packing`; here they become the records 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from ragstack.context.duplicates import Distinct
-from ragstack.context.layout import Layout
-from ragstack.records import Hit, Passage, TextSource
+from ragstack.context.duplicates import MUCH_THE_SAME, Distinct
+from ragstack.context.layout import MAXIMUM_BLANKS, Layout
+from ragstack.records import Passage, TextSource
 
 LONG_PROMPT_TOKENS = 4_096
 """Beyond this, a model finds what stands at either end of a prompt better than what stands in its middle:
 Liu et al., "Lost in the Middle" (arXiv:2307.03172), with 20 documents, about 4,000 tokens."""
 
 
-def make_passage(run: range, layout: Layout, members: Mapping[int, Distinct], source: TextSource) -> Passage:
+def make_passage(
+    run: range,
+    layout: Layout,
+    members: Mapping[int, Distinct],
+    source: TextSource,
+    copies: Mapping[int, int],
+) -> Passage:
     """The passage that a run of touching segments makes.
 
-    `members` are the hits whose text is in it, by their place in the layout. A passage never begins or ends
-    with blanks. Its headings are those above its beginning, its score is its best hit's.
+    `members` are the hits whose text is in it, by their place in the layout; of segments that stand in
+    several places `copies` says which one stands for the text. A passage never begins or ends with blanks.
+    Its headings are those above its beginning, its score is its best hit's.
     """
     first = layout.segments[run[0]]
     start, end = layout.span(run)
@@ -43,7 +51,13 @@ def make_passage(run: range, layout: Layout, members: Mapping[int, Distinct], so
         chunk_ids=tuple(member.hit.chunk.chunk_id for member in members.values()),
         content_hash=opening.content_hash,
         location=location,
-        also_in=_copies(list(members.values()), first.document_id, start, end, source),
+        also_in=_also_in(
+            [
+                *_repeats(list(members.values()), first.document_id, start, end),
+                *_versions(run, layout, copies),
+            ],
+            source,
+        ),
     )
 
 
@@ -58,23 +72,61 @@ def arrange(passages: Sequence[Passage], tokens: int) -> list[Passage]:
     return ranked[::2] + ranked[1::2][::-1]
 
 
-def _copies(
-    members: Sequence[Distinct], document_id: int, start: int, end: int, source: TextSource
-) -> tuple[str, ...]:
-    """Where else the hits' text stands, each place once, without the passage itself."""
-    places = [
-        _place(repeat, source)
-        for member in members
-        for repeat in member.repeats
-        if not _within(repeat, document_id, start, end)
-    ]
-    return tuple(dict.fromkeys(places))
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A place that holds the text of a passage, or (not `exact`) nearly."""
+
+    document_id: int
+    path: str
+    start: int
+    end: int
+    exact: bool
 
 
-def _within(hit: Hit, document_id: int, start: int, end: int) -> bool:
-    return hit.chunk.document_id == document_id and start <= hit.chunk.start and hit.chunk.end <= end
+def _repeats(members: Sequence[Distinct], document_id: int, start: int, end: int) -> Iterator[_Copy]:
+    """Where else hits of the passage stand as they are, but for the passage itself."""
+    for chunk in (repeat.chunk for member in members for repeat in member.repeats):
+        if not (chunk.document_id == document_id and start <= chunk.start and chunk.end <= end):
+            yield _Copy(chunk.document_id, chunk.path, chunk.start, chunk.end, True)
 
 
-def _place(hit: Hit, source: TextSource) -> str:
-    location = str(source.locate(hit.chunk.document_id, hit.chunk.start, hit.chunk.end))
-    return f"{hit.chunk.path}, {location}" if location else hit.chunk.path
+def _versions(run: range, layout: Layout, copies: Mapping[int, int]) -> Iterator[_Copy]:
+    """The places that share at least half of the passage's characters, from the first shared to the last."""
+    standing = {copies[number] for number in run if number in copies}
+    if not standing:
+        return
+    length = sum(len(layout.segments[number].text) for number in run)
+    shared = {number for number, stands in copies.items() if stands in standing and number not in run}
+    for stretch in layout.runs(layout.segments.keys()):
+        numbers = sorted(shared.intersection(stretch))
+        if sum(len(layout.segments[number].text) for number in numbers) >= MUCH_THE_SAME * length:
+            place = range(numbers[0], numbers[-1] + 1)
+            first = layout.segments[numbers[0]]
+            exact = shared.issuperset(place) and all(number in copies for number in run)
+            yield _Copy(first.document_id, first.path, *layout.span(place), exact)
+
+
+def _also_in(found: Sequence[_Copy], source: TextSource) -> tuple[str, ...]:
+    """The places in the order in which they were found, those that overlap or touch as one."""
+    places: list[_Copy] = []
+    for copy in found:
+        near = [each for each in places if _touch(each, copy)]
+        joined = replace(
+            copy,
+            start=min(each.start for each in (copy, *near)),
+            end=max(each.end for each in (copy, *near)),
+            exact=all(each.exact for each in (copy, *near)),
+        )
+        places = [each for each in places if each not in near] + [joined]
+    return tuple(dict.fromkeys(_named(place, source) for place in places))
+
+
+def _touch(one: _Copy, other: _Copy) -> bool:
+    apart = max(one.start, other.start) - min(one.end, other.end)
+    return one.document_id == other.document_id and apart <= MAXIMUM_BLANKS
+
+
+def _named(copy: _Copy, source: TextSource) -> str:
+    location = str(source.locate(copy.document_id, copy.start, copy.end))
+    place = f"{copy.path}, {location}" if location else copy.path
+    return place if copy.exact else f"{place} (nearly the same)"

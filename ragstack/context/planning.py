@@ -13,11 +13,11 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ragstack.context.duplicates import Distinct, distinct_hits
+from ragstack.context.duplicates import Distinct, copied_segments, distinct_hits
 from ragstack.context.frames import PromptFrame, frame_passage
 from ragstack.context.layout import Layout, lay_out
 from ragstack.context.readers import CachedCounter
-from ragstack.context.selection import Problem, Selection, select
+from ragstack.context.selection import Problem, select
 from ragstack.context.trimming import Relevance, trim_into
 from ragstack.records import Hit, Location, Passage, TextSource
 
@@ -82,13 +82,16 @@ class Planner:
         tokens = _segment_tokens(layout, counter)
         lengths = [max(1, sum(tokens[number] for number in window)) for window in layout.windows]
         weights = _segment_weights(layout, relevance)
+        copies = copied_segments(layout, tokens)
+        values = _segment_values(layout, _expected_relevance(distinct), tokens, weights)
         problem = Problem(
             windows=layout.windows,
-            values=_segment_values(layout, _expected_relevance(distinct), tokens, weights),
+            values=_equal_for_copies(values, copies),
             tokens=tokens,
             frames=_frame_tokens(distinct, layout, frame, counter),
             price=minimum_relevance / statistics.median(lengths),
             budget=0,
+            copies=copies,
         )
         return cls(distinct, layout, problem, weights)
 
@@ -101,7 +104,7 @@ class Planner:
         taken = dict(
             pieces[index - len(problem.windows)] for index in chosen.order if index >= len(problem.windows)
         )
-        selection = Selection(problem, chosen.segments, tokens=chosen.tokens, value=chosen.value)
+        selection = replace(chosen, problem=problem)
         trimmed = trim_into(selection, self.weights, leave=taken)
         parts = {
             index: part
@@ -111,11 +114,19 @@ class Planner:
         return Plan(frozenset(selection.segments), parts)
 
     def _pieces(self) -> Iterator[tuple[int, range]]:
-        """The windows that may be cut down, and of each the piece that is worth most for its tokens."""
-        if not self.weights:
-            return
+        """The windows that may be cut down, and to which piece of each.
+
+        One that says much the same as another place is cut to what only it says, from the first such sentence
+        to the last; others to the piece that is worth most for its tokens, if it is known what matters.
+        """
         for index, window in enumerate(self.problem.windows):
-            pieces = list(_short_runs(window, self.problem.tokens))
+            own = [number for number in window if self.problem.copies.get(number, number) == number]
+            if 0 < len(own) < len(window):
+                part = range(own[0], own[-1] + 1)
+                if part != window:
+                    yield index, part
+                    continue
+            pieces = list(_short_runs(window, self.problem.tokens)) if self.weights else []
             if pieces:
                 yield index, max(pieces, key=self._density)
 
@@ -192,6 +203,14 @@ def _segment_values(
         for number in window:
             best[number] = max(best[number], relevance * likely[number] / whole)
     return best
+
+
+def _equal_for_copies(values: Mapping[int, float], copies: Mapping[int, int]) -> dict[int, float]:
+    """The values, where a text has copies the highest of theirs."""
+    highest: dict[int, float] = {}
+    for number, standing in copies.items():
+        highest[standing] = max(highest.get(standing, 0.0), values[number])
+    return {**values, **{number: highest[standing] for number, standing in copies.items()}}
 
 
 def _frame_tokens(

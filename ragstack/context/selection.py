@@ -2,8 +2,9 @@
 
 A selection is worth  sum of the values of its segments - price x its tokens,  and its tokens are those of
 its segments plus one frame for every passage, that is for every run of touching segments. Text that two
-windows share is paid once and valued once. This is a knapsack problem with shared items; it is solved
-greedily by value per token and improved by swaps, and nothing is known here of texts, hits or tokenizers.
+windows share is paid once and valued once; text that stands in two places is valued once and paid wherever it
+is taken. This is a knapsack problem with shared items; it is solved greedily by value per token and improved
+by swaps, and nothing is known here of texts, hits or tokenizers.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Problem:
     """What there is to choose from: windows as runs of segment numbers, touching when consecutive.
 
     `values` and `tokens` are per segment; `frames` is what it costs to begin a passage at a segment; `price`
-    is the value that a token must bring; `budget` is the most tokens that may be spent.
+    is the value that a token must bring; `budget` is the most tokens that may be spent. Of the segments whose
+    text stands in several places `copies` says which one stands for the text; they have the same value.
     """
 
     windows: tuple[range, ...]
@@ -36,6 +38,7 @@ class Problem:
     frames: Mapping[int, int]
     price: float
     budget: int
+    copies: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,17 @@ class Addition:
 
 @dataclass(slots=True)
 class Selection:
-    """The segments taken so far, what they cost, and in which order their windows came."""
+    """The segments taken so far, what they cost, and in which order their windows came.
+
+    `known` are the segments that stand for the texts taken.
+    """
 
     problem: Problem
     segments: set[int] = field(default_factory=set)
     order: list[int] = field(default_factory=list)
     tokens: int = 0
     value: float = 0.0
+    known: set[int] = field(default_factory=set)
 
     @property
     def objective(self) -> float:
@@ -73,11 +80,15 @@ class Selection:
         continues another one gives its frame back.
         """
         tokens, value, taken = 0, 0.0, self.segments
+        met: set[int] = set()
         for number in window:
             if number in taken:
                 continue
             tokens += self.problem.tokens[number]
-            value += self.problem.values[number]
+            standing = self.problem.copies.get(number, number)
+            if standing not in self.known and standing not in met:
+                value += self.problem.values[number]
+                met.add(standing)
             if number == window.start and number - 1 not in taken:
                 tokens += self.problem.frames[number]
             if number + 1 in taken:
@@ -88,12 +99,17 @@ class Selection:
         """Takes these segments."""
         addition = self.addition(window)
         self.segments.update(window)
+        self.known.update(self.problem.copies.get(number, number) for number in window)
         self.tokens += addition.tokens
         self.value += addition.value
 
     def covers(self, window: range) -> bool:
         """Whether all of these segments are taken."""
         return all(number in self.segments for number in window)
+
+    def repeats(self, window: range) -> bool:
+        """Whether all text of these segments is taken, here or from another place."""
+        return all(self.problem.copies.get(number, number) in self.known for number in window)
 
     def fits(self, addition: Addition) -> bool:
         """Whether there is room for it."""
@@ -133,14 +149,17 @@ def fill(selection: Selection, candidates: Iterable[int]) -> Selection:
         taken = -max(open_ones)[1]
         selection.add(windows[taken])
         selection.order.append(taken)
-        for index in _touching(additions, windows, windows[taken]):
+        for index in _affected(selection.problem, additions, windows[taken]):
             additions[index] = selection.addition(windows[index])
 
 
-def _touching(indices: Iterable[int], windows: tuple[range, ...], window: range) -> Iterator[int]:
-    """The windows that overlap or touch this one: only to them does taking it make a difference."""
+def _affected(problem: Problem, indices: Iterable[int], window: range) -> Iterator[int]:
+    """The windows to which taking this one makes a difference: those that overlap, touch or repeat it."""
+    copies, windows = problem.copies, problem.windows
+    taken = {copies[number] for number in window if number in copies}
     for index in indices:
-        if windows[index].start <= window.stop and window.start <= windows[index].stop:
+        touching = windows[index].start <= window.stop and window.start <= windows[index].stop
+        if touching or (taken and any(copies.get(number) in taken for number in windows[index])):
             yield index
 
 

@@ -51,10 +51,10 @@ def _best_part(selection: Selection, window: range, weights: Mapping[int, float]
 
 
 def _untaken(selection: Selection, window: range) -> Iterator[range]:
-    """The runs of a window's segments that are not taken."""
+    """The runs of a window's segments whose text is not taken."""
     start = None
     for number in [*window, window.stop]:
-        free = number < window.stop and number not in selection.segments
+        free = number < window.stop and not selection.repeats(range(number, number + 1))
         if free and start is None:
             start = number
         elif not free and start is not None:
