@@ -432,8 +432,15 @@ class ChunkSearch(Protocol):
         """The chunks of these ids; ids that are gone are left out."""
         ...
 
-    def chunk_ids_around(self, chunk: StoredChunk, distance: int) -> list[int]:
-        """The chunk and those at most so many places before and after it in its document, in order."""
+    def chunk_ids_around(self, chunk: StoredChunk, distance: int) -> dict[int, int]:
+        """By position: the chunk and those at most so many places before and after it in its document."""
+        ...
+
+    def section_chunk_ids(self, chunk: StoredChunk, limit: int) -> list[int]:
+        """The chunk's section: the `limit` chunks nearest to it under its headings, itself among them.
+
+        Also the first one of the section and of those around it; in order. None where there are no headings.
+        """
         ...
 
 

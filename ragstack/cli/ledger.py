@@ -56,7 +56,7 @@ def _decisions(ledger: Ledger) -> list[tuple[str, ...]]:
             f"{decision.score:.4f}",
             f"{decision.marginal_tokens:+,}",
             f"{decision.path}:{decision.start}-{decision.end}",
-            decision.reason + (f" (beside chunk {decision.beside})" if decision.beside is not None else ""),
+            decision.reason + (f" (near chunk {decision.beside})" if decision.beside is not None else ""),
         )
         for decision in ledger.decisions
     ]

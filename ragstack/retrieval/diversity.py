@@ -1,7 +1,8 @@
 """Holds a hit back when much of its text has been given already by better ones.
 
-Overlapping windows around one good sentence all score high; the list is more useful with something new in the
-place of a repetition. Nothing is removed, and no score is changed.
+Overlapping windows around one good sentence all score high, and so do copies of it in other documents; the
+list is more useful with something new in the place of a repetition. Nothing is removed, and no score is
+changed.
 """
 
 from __future__ import annotations
@@ -48,15 +49,19 @@ class _Unread:
     def __init__(self, chunks: Mapping[int, StoredChunk]) -> None:
         self._chunks = chunks
         self._read: dict[int, list[StoredChunk]] = {}
+        self._texts: set[str] = set()
 
     def read(self, chunk_id: int) -> None:
         """From now on its text is known."""
         chunk = self._chunks[chunk_id]
         insort(self._read.setdefault(chunk.document_id, []), chunk, key=lambda each: each.start)
+        self._texts.add(chunk.text)
 
     def share(self, chunk_id: int) -> float:
         """The share of its characters that is not known yet."""
         chunk = self._chunks[chunk_id]
+        if chunk.text in self._texts:
+            return 0.0
         new, reached = 0, chunk.start
         for other in self._read.get(chunk.document_id, ()):
             if other.end > reached:

@@ -6,7 +6,6 @@ is committed whole or not at all.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -205,7 +204,7 @@ def insert_chunks(
             "start": chunk.start,
             "end": chunk.end,
             "tokens": chunk.tokens,
-            "headings": json.dumps(chunk.headings, ensure_ascii=False),
+            "headings": fulltext.headings_to_json(chunk.headings),
             "context": chunk.context,
             "input_hash": integrity.input_hash(chunk.embedding_text),
         }

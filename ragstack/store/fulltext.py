@@ -83,6 +83,11 @@ def searchable_headings(title: str | None, headings: Sequence[str]) -> str:
     return "\n".join(dict.fromkeys([*([title] if title else []), *headings]))
 
 
+def headings_to_json(headings: Sequence[str]) -> str:
+    """How the headings of a chunk are kept; equal headings are equal texts."""
+    return json.dumps(headings, ensure_ascii=False)
+
+
 def headings_from_json(value: str) -> tuple[str, ...]:
     """The heading path that a chunk's row keeps as JSON."""
     with decoding("the headings of a chunk"):

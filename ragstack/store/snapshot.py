@@ -7,6 +7,7 @@ write-ahead log from being emptied. It never writes.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -63,8 +64,18 @@ _CHUNK_TEXTS = f"""
 """
 
 _CHUNKS_AROUND = (
-    "SELECT id FROM chunks WHERE generation_id = ? AND document_id = ? AND position BETWEEN ? AND ? "
-    "ORDER BY position"
+    "SELECT position, id FROM chunks WHERE generation_id = ? AND document_id = ? "
+    "AND position BETWEEN ? AND ? ORDER BY position"
+)
+
+_SECTION_NEAREST = (
+    "SELECT position, id FROM chunks WHERE generation_id = ? AND document_id = ? AND headings = ? "
+    "ORDER BY abs(position - ?), position LIMIT ?"
+)
+
+_SECTION_BEGINNINGS = (
+    "SELECT min(position), id FROM chunks WHERE generation_id = ? AND document_id = ? "
+    "AND headings IN (SELECT value FROM json_each(?)) GROUP BY headings"
 )
 
 _CHUNKS_OF_DOCUMENTS = (
@@ -182,10 +193,28 @@ class Snapshot:
             texts = self._chunk_texts(bound)
             return {row[0]: _stored_chunk(row, headings[row[6]], texts[row[0]]) for row in rows}
 
-    def chunk_ids_around(self, chunk: StoredChunk, distance: int) -> list[int]:
-        """The chunk and those at most so many places before and after it in its document, in order."""
+    def chunk_ids_around(self, chunk: StoredChunk, distance: int) -> dict[int, int]:
+        """By position: the chunk and those at most so many places before and after it in its document."""
         places = (chunk.position - distance, chunk.position + distance)
-        return column(self.connection, _CHUNKS_AROUND, (self._generation_id, chunk.document_id, *places))
+        bound = (self._generation_id, chunk.document_id, *places)
+        return dict(self.connection.execute(_CHUNKS_AROUND, bound).fetchall())
+
+    def section_chunk_ids(self, chunk: StoredChunk, limit: int) -> list[int]:
+        """The chunk's section: the `limit` chunks nearest to it under its headings, itself among them.
+
+        Also the first one of the section and of those around it; in order. None where there are no headings.
+        """
+        if not chunk.headings:
+            return []
+        document = (self._generation_id, chunk.document_id)
+        own, *above = (
+            fulltext.headings_to_json(chunk.headings[:depth]) for depth in range(len(chunk.headings), 0, -1)
+        )
+        found = [
+            *self.connection.execute(_SECTION_NEAREST, (*document, own, chunk.position, limit)),
+            *self.connection.execute(_SECTION_BEGINNINGS, (*document, json.dumps([own, *above]))),
+        ]
+        return [chunk_id for _, chunk_id in sorted(set(found))]
 
     def _chunk_texts(self, bound: dict[str, str]) -> dict[int, str]:
         texts: dict[int, str] = {}

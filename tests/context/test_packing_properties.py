@@ -74,7 +74,9 @@ class Case:
 def cases(draw: st.DrawFn) -> Case:
     texts = draw(st.lists(st.sampled_from(DOCUMENTS), min_size=1, max_size=3))
     if draw(st.booleans()):
-        texts.append(texts[0].replace(draw(st.sampled_from(["\0", "dog", ". "])), " not "))  # a copy or version
+        texts.append(
+            texts[0].replace(draw(st.sampled_from(["\0", "dog", ". "])), " not ")
+        )  # a copy or version
     world = TextWorld(dict(enumerate(texts, start=1)))
     hits = []
     for chunk_id in range(draw(st.integers(min_value=1, max_value=7))):

@@ -9,10 +9,9 @@ from ragstack.records import StoredChunk
 from ragstack.retrieval.diversity import LEAST_NEW, REPETITION, diversified
 
 
-def chunk(number: int, start: int, end: int, document: int = 1) -> StoredChunk:
-    return StoredChunk(
-        number, document, number, start, end, "x" * (end - start), 1, (), "a", None, "text/plain", "0"
-    )
+def chunk(number: int, start: int, end: int, document: int = 1, text: str | None = None) -> StoredChunk:
+    text = text or f"{document}:{start}".ljust(end - start)
+    return StoredChunk(number, document, number, start, end, text, 1, (), "a", None, "text/plain", "0")
 
 
 def test_a_repetition_is_passed_by_a_hit_that_is_nearly_as_good():
@@ -35,6 +34,15 @@ def test_text_that_two_hits_give_together_is_known():
     assert [*diversified([1, 2, 3, 4], {1: 0.9, 2: 0.9, 3: 0.8, 4: 0.79}, chunks)] == [1, 2, 3, 4]
     wider = chunks | {1: chunk(1, 0, 55)}
     assert [*diversified([1, 2, 3, 4], {1: 0.9, 2: 0.9, 3: 0.8, 4: 0.79}, wider)] == [1, 2, 4, 3]
+
+
+def test_the_same_text_in_another_document_is_a_repetition():
+    chunks = {
+        1: chunk(1, 0, 100, text="said"),
+        2: chunk(2, 50, 150, document=2, text="said"),
+        3: chunk(3, 0, 100, document=3),
+    }
+    assert [*diversified([1, 2, 3], {1: 0.9, 2: 0.89, 3: 0.88}, chunks)] == [1, 3, 2]
 
 
 @given(

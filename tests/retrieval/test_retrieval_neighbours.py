@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from deterministic_embedder import DeterministicEmbedder
 
-from ragstack.retrieval.neighbours import LENDERS, LENT, with_neighbours
+from ragstack.retrieval.neighbours import (
+    LARGEST_SECTION,
+    LENDERS,
+    LENT,
+    LENT_TO_SECTION,
+    with_neighbours,
+)
 from ragstack.system import RAGSystem
 
 SENTENCES = 30
@@ -51,6 +57,27 @@ def test_a_hit_keeps_its_score_and_is_lent_a_higher_one(system):
     assert all(hit.worth == hit.lent > hit.score for hit in lent)
     lenders = {hit.chunk.chunk_id for hit in hits[:LENDERS]}
     assert {hit.beside for hit in lent} <= lenders
+
+
+def test_the_section_and_the_beginnings_of_those_around_it_are_near(tmp_path):
+    """A hit at the end of a long section: its beginning and that of the chapter are far away in chunks."""
+    chapter = "# Matters\n\nThis chapter is about all matters that there are and says where each is found."
+    other = "## Others\n\n" + "\n\n".join(_sentence(number) for number in range(100, 110))
+    long = "## Numbered\n\n" + "\n\n".join(map(_sentence, range(SENTENCES)))
+    embedder = DeterministicEmbedder(dimension=512)
+    with RAGSystem.open(tmp_path / "store", embedder=embedder, chunk_size=24, overlap=0) as system:
+        system.ingest_bytes(f"{chapter}\n\n{other}\n\n{long}\n".encode(), name="long.md")
+        (best,) = system.retrieve("matter25", 1)
+        assert best.chunk.headings == ("Matters", "Numbered")
+        with system.store.read() as snapshot:
+            near = with_neighbours(snapshot, [best])[1:]
+    texts = {hit.text: hit for hit in near}
+    assert {round(hit.lent / best.score, 6) for hit in near} == {*LENT, LENT_TO_SECTION}
+    assert any(text.startswith("# Matters") for text in texts)
+    assert any(text.startswith("## Numbered") for text in texts)
+    assert not any("Others" in hit.chunk.headings for hit in near)
+    in_section = [hit for hit in near if hit.chunk.headings == best.chunk.headings]
+    assert 2 * len(LENT) < len(in_section) <= LARGEST_SECTION + 2
 
 
 def test_nothing_is_beside_nothing(system):

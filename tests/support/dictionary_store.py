@@ -166,13 +166,30 @@ class Reading:
     def chunks(self, chunk_ids: Iterable[int]) -> dict[int, StoredChunk]:
         return {i: self._stored(i) for i in chunk_ids if i in self.state.chunks}
 
-    def chunk_ids_around(self, chunk: StoredChunk, distance: int) -> list[int]:
+    def chunk_ids_around(self, chunk: StoredChunk, distance: int) -> dict[int, int]:
+        found = self._in_document(chunk)
+        return {
+            place: chunk_id for place, chunk_id in found.items() if abs(place - chunk.position) <= distance
+        }
+
+    def section_chunk_ids(self, chunk: StoredChunk, limit: int) -> list[int]:
+        found = self._in_document(chunk)
+        under: dict[tuple[str, ...], list[int]] = {}
+        for place, chunk_id in found.items():
+            under.setdefault(self._stored(chunk_id).headings, []).append(place)
+        own = under.get(chunk.headings, []) if chunk.headings else []
+        nearest = sorted(own, key=lambda place: (abs(place - chunk.position), place))[:limit]
+        paths = [chunk.headings[: depth + 1] for depth in range(len(chunk.headings))]
+        above = [under[path][0] for path in paths if path in under]
+        return [found[place] for place in sorted({*nearest, *above})]
+
+    def _in_document(self, chunk: StoredChunk) -> dict[int, int]:
         found = {
             held.position: chunk_id
             for chunk_id, held in self.state.chunks.items()
             if held.generation_id == self.state.current and held.document_id == chunk.document_id
         }
-        return [found[place] for place in sorted(found) if abs(place - chunk.position) <= distance]
+        return dict(sorted(found.items()))
 
     def _stored(self, chunk_id: int) -> StoredChunk:
         held = self.state.chunks[chunk_id]
