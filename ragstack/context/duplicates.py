@@ -1,8 +1,9 @@
 """Finds text that hits have in common, so that it is paid for once and cited everywhere.
 
-Two kinds: hits whose whole texts are the same (the same paragraph in two files), and hits that are much the
-same (two versions of a document), of which the sentences they share are the same. A sentence that differs in
-a word is another sentence: the word may be the one that was asked for.
+Two kinds: hits whose whole texts are the same (the same paragraph in two files), and hits of two documents
+that are much the same (versions of one), of which the sentences they share are the same. A sentence that
+differs in a word is another sentence: the word may be the one that was asked for. Within one document a
+sentence that comes again stands in another connection, as a row does in two tables, and is no copy.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from ragstack.context.layout import Layout
 from ragstack.records import Hit
 
 MUCH_THE_SAME = 0.5
-"""A window is a version of what another place says if at least this share of its tokens stands there too. A
-sentence that two texts happen to share, about different things, is not taken for a copy."""
+"""A window is a version of what another document says if at least this share of its tokens stands there too.
+A sentence that two texts happen to share, about different things, is not taken for a copy."""
 
 # What formats differ in and meaning does not: emphasis and quotation marks round words, then also the marks
 # at the end of a sentence, and what stands alone for a heading or between the cells of a table.
@@ -81,10 +82,10 @@ def normalised(text: str) -> str:
 
 
 def copied_segments(layout: Layout, tokens: Mapping[int, int]) -> dict[int, int]:
-    """For every segment that stands in much the same windows elsewhere too: the one that stands for its text.
+    """For every segment that another document's much the same windows hold too: the one that stands for both.
 
     That is the segment met first when the windows are read best first; it stands for itself. Segments whose
-    text is nowhere else are not among them.
+    text is in no other document are not among them.
     """
     alike = _segments_of_one_text(layout)
     copied: dict[int, set[int]] = defaultdict(set)
@@ -109,11 +110,12 @@ def _segments_of_one_text(layout: Layout) -> dict[int, list[int]]:
 def _versions(
     window: range, layout: Layout, tokens: Mapping[int, int], alike: Mapping[int, list[int]]
 ) -> Iterator[dict[int, list[int]]]:
-    """Of every document that says much the same as the window: its segments for those of the window."""
+    """Of every other document that says much the same as the window: its segments for those of the window."""
     elsewhere: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     shared: Counter[int] = Counter()
     for number in window:
-        others = [other for other in alike.get(number, ()) if other not in window]
+        own = layout.segments[number].document_id
+        others = [other for other in alike.get(number, ()) if layout.segments[other].document_id != own]
         for other in others:
             elsewhere[layout.segments[other].document_id][number].append(other)
         shared.update({layout.segments[other].document_id: tokens[number] for other in others})

@@ -49,18 +49,18 @@ class _Unread:
     def __init__(self, chunks: Mapping[int, StoredChunk]) -> None:
         self._chunks = chunks
         self._read: dict[int, list[StoredChunk]] = {}
-        self._texts: set[str] = set()
+        self._texts: dict[str, int] = {}
 
     def read(self, chunk_id: int) -> None:
         """From now on its text is known."""
         chunk = self._chunks[chunk_id]
         insort(self._read.setdefault(chunk.document_id, []), chunk, key=lambda each: each.start)
-        self._texts.add(chunk.text)
+        self._texts.setdefault(chunk.text, chunk.document_id)
 
     def share(self, chunk_id: int) -> float:
         """The share of its characters that is not known yet."""
         chunk = self._chunks[chunk_id]
-        if chunk.text in self._texts:
+        if self._texts.get(chunk.text, chunk.document_id) != chunk.document_id:
             return 0.0
         new, reached = 0, chunk.start
         for other in self._read.get(chunk.document_id, ()):

@@ -43,6 +43,8 @@ def test_the_same_text_in_another_document_is_a_repetition():
         3: chunk(3, 0, 100, document=3),
     }
     assert [*diversified([1, 2, 3], {1: 0.9, 2: 0.89, 3: 0.88}, chunks)] == [1, 3, 2]
+    again = chunks | {2: chunk(2, 150, 250, text="said")}  # in one document it stands in another connection
+    assert [*diversified([1, 2, 3], {1: 0.9, 2: 0.89, 3: 0.88}, again)] == [1, 2, 3]
 
 
 @given(
