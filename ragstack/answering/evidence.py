@@ -197,7 +197,7 @@ def _lexical_evidence(question: str, candidates: Sequence[Statement]) -> list[Ev
     best = max((each.passage.score for each in candidates), default=0.0)
     evidence = []
     for index, candidate in enumerate(candidates):
-        topic = frozenset(terms(candidate.topic))
+        topic = frozenset(terms(f"{candidate.topic} {candidate.header_text}"))
         around = _around(candidates, index)
         evidence.append(
             Evidence(

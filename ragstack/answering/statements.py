@@ -55,6 +55,14 @@ class Statement:
         return _is_row(self.text)
 
     @property
+    def header_text(self) -> str:
+        """The text of the header row, which names what stands in the columns; empty without one."""
+        if self.header is None:
+            return ""
+        start, end = self.header
+        return self.passage.text[start - self.passage.start : end - self.passage.start]
+
+    @property
     def topical_text(self) -> str:
         """The text with its topic before it, as chunks are embedded."""
         return f"{self.topic}: {self.text}" if self.topic else self.text

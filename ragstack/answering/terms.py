@@ -17,6 +17,11 @@ from ragstack.words import STOP_WORDS, UNSPACED, overlapping_pairs
 _UNSPACED_RUN = re.compile(f"[{UNSPACED}]+")
 _WORD = re.compile(r"\w+(?:[.,]\d+)*")
 
+# "What does E1042 mean?" asks about E1042, and "This does not mean ..." is no answer to it.
+_ASKS_FOR_MEANING = re.compile(
+    r"(\bwhat\s+(?:do|does|did)\b.+?)\b(?:mean|stand\s+for|refer\s+to)\W*$", re.IGNORECASE | re.DOTALL
+)
+
 
 def words(text: str) -> list[str]:
     """The words of a text, case folded.
@@ -40,8 +45,9 @@ def terms(text: str) -> list[str]:
 
 
 def question_terms(question: str) -> list[str]:
-    """The distinct terms of a question; of one that is made of stop words only, all its words."""
-    return list(dict.fromkeys(terms(question) or words(question)))
+    """The distinct terms of what a question asks about; of one made of stop words only, all its words."""
+    asked = _ASKS_FOR_MEANING.sub(r"\1", question)
+    return list(dict.fromkeys(terms(asked) or words(question)))
 
 
 def pairs(in_order: Sequence[str]) -> frozenset[tuple[str, str]]:
