@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -46,6 +47,16 @@ _REFERS_BACK = re.compile(
 
 EMBEDDED_STATEMENTS = 24
 """Statements that are embedded for a question; the rest are ruled out by the evidence that costs nothing."""
+
+WEIGHED_SENTENCES = 96
+"""Sentences that are embedded to pack a prompt for a language model: those of the best ten to fifteen hits.
+
+Evidence in 300 / 500 / 1,000 / 2,000 tokens, weighed by terms alone and then by meaning, too: on chroma 75.2
+/ 85.4 / 94.0 / 96.9 and 76.7 / 85.8 / 94.2 / 97.1 %, on every second question of squad 89.9 / 94.0 / 96.5 /
+97.5 and 91.6 / 95.0 / 97.1 / 97.8 %; on the tuning halves alone 73.5 / 84.3 / 95.1 / 98.6 and 74.8 / 85.1 /
+95.5 / 98.7, 89.9 / 92.7 / 95.5 / 96.6 and 90.7 / 93.5 / 96.3 / 97.2. 192 sentences are as good, 48 lose half
+a point on squad. Meaning that counts 0.6 or 1.5 times as much as the terms is no better on both.
+"""
 
 AROUND = 2
 """Statements before and after one that count as its surroundings."""
@@ -171,6 +182,42 @@ def lexical_relevance(question: str) -> Callable[[Sequence[str]], list[float]]:
         return [_covered(shares, each) for each in held]
 
     return relevance
+
+
+def full_relevance(
+    question: str, vector: FloatArray | None, embedder: Embedder
+) -> Callable[[Sequence[str]], list[float]]:
+    """Weighs sentences for a packer by the terms of the question and by meaning, each from 0 to 1.
+
+    `vector` is `embedder.embed_query(question)`; without it there are only the terms. Of the sentences, which
+    come most promising first, `WEIGHED_SENTENCES` are embedded, once for all calls. Their meaning is 1 for
+    the closest and 0 for one in the middle or further away, as for those that are not embedded.
+    """
+    lexical = lexical_relevance(question)
+    if vector is None:
+        return lexical
+    known: dict[str, float] = {}
+
+    def relevance(sentences: Sequence[str]) -> list[float]:
+        near = list(dict.fromkeys(sentences))[:WEIGHED_SENTENCES]
+        new = [sentence for sentence in near if sentence not in known]
+        if new:
+            cosines = embedder.embed_documents(cut_to_fit(new, embedder)) @ vector
+            known.update(zip(new, map(float, cosines), strict=True))
+        meanings = _spread({sentence: known[sentence] for sentence in near})
+        words = lexical(sentences)
+        return [share + meanings.get(sentence, 0.0) for share, sentence in zip(words, sentences, strict=True)]
+
+    return relevance
+
+
+def _spread(cosines: Mapping[str, float]) -> dict[str, float]:
+    """The cosines as shares of the way from their median to the highest."""
+    if not cosines:
+        return {}
+    middle, highest = statistics.median(cosines.values()), max(cosines.values())
+    width = (highest - middle) or 1.0
+    return {text: max(0.0, cosine - middle) / width for text, cosine in cosines.items()}
 
 
 def rarities(wanted: Iterable[str], candidates: Sequence[Statement]) -> dict[str, float]:

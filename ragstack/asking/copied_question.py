@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragstack.answering.evidence import full_relevance, lexical_relevance
 from ragstack.asking.limits import PromptLimits
 from ragstack.config import DEFAULT_WINDOW
 from ragstack.context.frames import PrintedFrame, PromptFrame
 from ragstack.context.ledger import open_ledger
 from ragstack.context.readers import ReaderModel, TokenCounter, extractive_reader
+from ragstack.context.trimming import Relevance
 from ragstack.errors import UsageError
 from ragstack.records import Answer, DocumentSource, Embedder, Filter, Hit
 from ragstack.retrieval.confidence import seems_answered
@@ -90,8 +92,15 @@ class CopiedQuestion:
             where=self.where,
             reader=self._copying(),
             retrieve=self.retrieve,
+            relevance=self._relevance(),
         )
         return self.strategy(task)
+
+    def _relevance(self) -> Relevance:
+        """By meaning, too, where a model would read; what is copied is weighed sentence by sentence later."""
+        if self.plan is None:
+            return lexical_relevance(self.standalone)
+        return full_relevance(self.standalone, self.vector, self.embedder)
 
     def _answered(self, prompt: PreparedPrompt, *, text: str, found: bool) -> Answer:
         long = self._length_warning(prompt)

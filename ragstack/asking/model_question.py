@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ragstack.answering.evidence import full_relevance
 from ragstack.answering.extractive import NOT_FOUND
 from ragstack.answering.generated import GeneratedAnswer, answer_by_generation
 from ragstack.answering.generation import Prediction
@@ -23,6 +24,7 @@ from ragstack.asking.limits import PromptLimits
 from ragstack.asking.planning import PlannedModel
 from ragstack.context.effective import length_warning
 from ragstack.context.ledger import open_ledger
+from ragstack.context.trimming import Relevance
 from ragstack.errors import GenerationError
 from ragstack.records import (
     Answer,
@@ -85,8 +87,9 @@ class ModelQuestion:
     def _fitted(self) -> tuple[LanguageModelFrame, PreparedPrompt, int | None]:
         """Frame, prompt and its templated tokens, which are within the limit where they can be counted."""
         ledger, frame = self._opened()
+        relevance = full_relevance(self.standalone, self.vector, self.embedder)
         while True:
-            prompt = self.strategy(self._task(ledger, frame))
+            prompt = self.strategy(self._task(ledger, frame, relevance))
             templated = self._templated(frame, prompt)
             excess = (templated or 0) - prompt_limit(prompt.ledger)
             if excess <= 0 or not prompt.passages:
@@ -115,7 +118,7 @@ class ModelQuestion:
             budget=wanted.budget,
         )
 
-    def _task(self, ledger: Ledger, frame: LanguageModelFrame) -> ReadingTask:
+    def _task(self, ledger: Ledger, frame: LanguageModelFrame, relevance: Relevance) -> ReadingTask:
         return ReadingTask(
             question=self.standalone,
             ledger=ledger,
@@ -125,6 +128,7 @@ class ModelQuestion:
             where=self.where,
             reader=ExtractiveReader(self.standalone, self.vector, self.embedder, self.source),
             retrieve=self.retrieve,
+            relevance=relevance,
         )
 
     def _templated(self, frame: LanguageModelFrame, prompt: PreparedPrompt) -> int | None:

@@ -167,8 +167,9 @@ def _short_runs(window: range, tokens: Mapping[int, int]) -> Iterator[range]:
 def _segment_weights(layout: Layout, relevance: Relevance | None) -> dict[int, float]:
     if relevance is None:
         return {}
-    texts = [segment.text for segment in layout.segments.values()]
-    return dict(zip(layout.segments, relevance(texts), strict=True))
+    best_first = list(dict.fromkeys(number for window in layout.windows for number in window))
+    texts = [layout.segments[number].text for number in best_first]
+    return dict(zip(best_first, relevance(texts), strict=True))
 
 
 def _segment_tokens(layout: Layout, counter: CachedCounter) -> dict[int, int]:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from ragstack.context.selection import Addition, Selection
 
 Relevance = Callable[[Sequence[str]], Sequence[float]]
-"""Says of sentences how much of what the question speaks of each holds, from 0 to 1."""
+"""Says of sentences how much of what the question speaks of each holds, 0 for nothing.
+
+The sentences come hit by hit, those of the best hit first."""
 
 
 def trim_into(

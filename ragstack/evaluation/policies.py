@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ragstack.answering.evidence import lexical_relevance
+from ragstack.answering.evidence import full_relevance
 from ragstack.context.frames import PrintedFrame
 from ragstack.context.packing import pack
+from ragstack.context.trimming import Relevance
 from ragstack.errors import UsageError
 from ragstack.evaluation.bootstrap import Interval, paired_difference
 from ragstack.evaluation.characters import BareFrame, CharacterCounter
@@ -31,7 +32,7 @@ from ragstack.evaluation.retrieval import (
     prompt_words,
 )
 from ragstack.evaluation.spans import Span
-from ragstack.records import Candidate, Filter, Hit, Reranker
+from ragstack.records import Candidate, Filter, Hit, Passage, Reranker
 from ragstack.retrieval.neighbours import with_neighbours
 from ragstack.retrieval.question import question_vector
 from ragstack.retrieval.reranking import reranked
@@ -138,27 +139,17 @@ def evaluate_policy(
             seconds = time.perf_counter() - started
             scores = judge.scores(question, hits)
             if question.evidence:
-                given = _candidates(session, hits, policy)
+                shelf = _Shelf.of(corpus, session, question.text, hits, policy, top_k)
                 for budget in budgets:
-                    prompt = _prompt(corpus, session, question.text, given, policy.packing, budget, top_k)
-                    scores |= _prompt_scores(question, prompt, budget)
+                    scores |= _prompt_scores(question, shelf.prompt(budget), budget)
                 for budget in characters:
-                    spans = _spans_within(
-                        corpus, session, question.text, given, policy.packing, budget, top_k
-                    )
+                    spans = shelf.spans_within(budget)
                     found = recall_within_budget(spans, question.evidence, budget)
                     scores[f"evidence in {budget} characters"] = found
             rows.append(QuestionScores(question.id, seconds, scores))
             if progress is not None:
                 progress(len(rows), len(questions))
     return RetrievalRun(tuple(rows), len(corpus.dataset.questions) - len(questions))
-
-
-def _candidates(session: ReadSession, hits: Sequence[Hit], policy: Policy) -> Sequence[Hit]:
-    """What the packing of a policy chooses from: for ragstack's own as for a language model."""
-    if policy.packing is not Packing.PACKED:
-        return hits
-    return with_neighbours(session, hits[:CANDIDATES])
 
 
 def _ranked(
@@ -195,59 +186,77 @@ def _hits(session: ReadSession, found: Sequence[Candidate]) -> Iterator[Hit]:
         yield Hit(chunks[candidate.chunk_id], candidate.score)
 
 
-def _prompt(
-    corpus: IndexedCorpus,
-    session: ReadSession,
-    question: str,
-    hits: Sequence[Hit],
-    packing: Packing,
-    budget: int,
-    top_k: int,
-) -> Prompt:
-    if packing is Packing.PACKED:
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """What a policy fills prompts with for one question; ragstack's own as it does for a language model."""
+
+    corpus: IndexedCorpus
+    session: ReadSession
+    question: str
+    hits: Sequence[Hit]
+    packing: Packing
+    top_k: int
+    relevance: Relevance
+
+    @classmethod
+    def of(
+        cls,
+        corpus: IndexedCorpus,
+        session: ReadSession,
+        question: str,
+        hits: Sequence[Hit],
+        policy: Policy,
+        top_k: int,
+    ) -> _Shelf:
+        """The hits, for the packer with what stands near them."""
+        if policy.packing is Packing.PACKED:
+            hits = with_neighbours(session, hits[:CANDIDATES])
+        embedder = corpus.system.embedder
+        vector = None if policy.ranking is Ranking.LEXICAL else question_vector(embedder, question)
+        relevance = full_relevance(question, vector, embedder)
+        return cls(corpus, session, question, hits, policy.packing, top_k, relevance)
+
+    def prompt(self, budget: int) -> Prompt:
+        """The prompt of so many tokens of the embedder, headers included."""
+        if self.packing is not Packing.PACKED:
+            top = self.hits[: self.top_k]
+            taken = list(top if self.packing is Packing.TOP_K else _filled(self.hits, budget))
+            spans = map(self.corpus.span, taken)
+            tokens = sum(hit.chunk.tokens for hit in taken)
+            return Prompt(tuple(spans), tuple(hit.text for hit in taken), tokens)
         packed = pack(
-            hits,
+            self.hits,
             budget,
-            source=session,
-            frame=PrintedFrame(question),
-            counter=corpus.system.embedder.tokenizer,
-            relevance=lexical_relevance(question),
+            source=self.session,
+            frame=PrintedFrame(self.question),
+            counter=self.corpus.system.embedder.tokenizer,
+            relevance=self.relevance,
         )
-        spans = (corpus.span_in(each.path, each.start, each.end) for each in packed.passages)
-        return Prompt(tuple(spans), tuple(each.text for each in packed.passages), packed.tokens)
-    taken = list(hits[:top_k]) if packing is Packing.TOP_K else list(_filled(hits, budget))
-    return Prompt(
-        tuple(corpus.span(hit) for hit in taken),
-        tuple(hit.text for hit in taken),
-        sum(hit.chunk.tokens for hit in taken),
-    )
+        return Prompt(
+            tuple(self._spans(packed.passages)), tuple(each.text for each in packed.passages), packed.tokens
+        )
 
+    def spans_within(self, characters: int) -> list[Span]:
+        """What is shown first of so many distinct characters; a fixed number of chunks may hold fewer.
 
-def _spans_within(
-    corpus: IndexedCorpus,
-    session: ReadSession,
-    question: str,
-    hits: Sequence[Hit],
-    packing: Packing,
-    characters: int,
-    top_k: int,
-) -> list[Span]:
-    """What a policy shows first of so many distinct characters; a fixed number of chunks may hold fewer.
+        The packer spends the whole budget here, on what is worth little, too.
+        """
+        if self.packing is not Packing.PACKED:
+            shown = self.hits[: self.top_k] if self.packing is Packing.TOP_K else self.hits
+            return [self.corpus.span(hit) for hit in shown]
+        packed = pack(
+            self.hits,
+            characters,
+            source=self.session,
+            frame=BareFrame(),
+            counter=CharacterCounter(),
+            minimum_relevance=0,
+            relevance=self.relevance,
+        )
+        return self._spans(packed.passages)
 
-    The packer spends the whole budget here, on what is worth little, too.
-    """
-    if packing is not Packing.PACKED:
-        return [corpus.span(hit) for hit in (hits[:top_k] if packing is Packing.TOP_K else hits)]
-    packed = pack(
-        hits,
-        characters,
-        source=session,
-        frame=BareFrame(),
-        counter=CharacterCounter(),
-        minimum_relevance=0,
-        relevance=lexical_relevance(question),
-    )
-    return [corpus.span_in(each.path, each.start, each.end) for each in packed.passages]
+    def _spans(self, passages: Sequence[Passage]) -> list[Span]:
+        return [self.corpus.span_in(each.path, each.start, each.end) for each in passages]
 
 
 def _filled(hits: Sequence[Hit], budget: int) -> Iterator[Hit]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ragstack.answering.evidence import lexical_relevance
 from ragstack.context.ledger import close_ledger, explain
 from ragstack.context.packing import pack
 from ragstack.records import Reading
@@ -18,7 +17,7 @@ def read_retrieved(task: ReadingTask) -> PreparedPrompt:
         source=task.source,
         frame=task.frame,
         counter=task.counter,
-        relevance=lexical_relevance(task.question),
+        relevance=task.relevance,
     )
     ledger = close_ledger(task.ledger, packing)
     problem, hint = explain(ledger) if hits and not packing.passages else ("", "")

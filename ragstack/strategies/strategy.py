@@ -15,6 +15,7 @@ from typing import Protocol
 from ragstack.context.frames import PromptFrame
 from ragstack.context.ledger import Limit
 from ragstack.context.readers import TokenCounter
+from ragstack.context.trimming import Relevance
 from ragstack.errors import BudgetError
 from ragstack.records import (
     Citation,
@@ -70,7 +71,7 @@ class ReadingTask:
     """One question, the documents it is asked of, and what one prompt may hold.
 
     `ledger` is open: its `passage_budget` bounds every prompt alike. `retrieve` finds chunks when a strategy
-    wants them. `where` selects the documents.
+    wants them, and `relevance` weighs the sentences of those. `where` selects the documents.
     """
 
     question: str
@@ -81,6 +82,7 @@ class ReadingTask:
     where: Filter
     reader: Reader
     retrieve: Callable[[], Sequence[Hit]]
+    relevance: Relevance
 
     @property
     def budget(self) -> int:

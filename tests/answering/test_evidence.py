@@ -2,14 +2,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from deterministic_embedder import DeterministicEmbedder
 from packing_world import passage
 
 from ragstack.answering.evidence import (
     EMBEDDED_STATEMENTS,
+    WEIGHED_SENTENCES,
     Evidence,
     Weighed,
+    full_relevance,
     lexical_relevance,
     rarities,
     weigh,
@@ -33,6 +36,26 @@ class CountingEmbedder(DeterministicEmbedder):
     def embed_query(self, text):
         self.questions += 1
         return super().embed_query(text)
+
+
+class VectorsByWord(DeterministicEmbedder):
+    """Gives a text with one of the words a vector with that cosine to every question."""
+
+    def __init__(self, cosines: dict[str, float]) -> None:
+        super().__init__()
+        self.cosines = cosines
+
+    def embed_documents(self, texts, *, progress=None):
+        found = [
+            next(value for word, value in self.cosines.items() if word in text.lower()) for text in texts
+        ]
+        rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        rows[:, 0] = found
+        rows[:, 1] = np.sqrt(1 - np.square(found))
+        return rows
+
+    def embed_query(self, text):
+        return np.eye(1, self.dimension, dtype=np.float32)[0]
 
 
 def evidence_of(question: str, text: str, statement: str, **changes: object) -> Evidence:
@@ -150,6 +173,43 @@ def test_relevance_for_packing_is_the_share_of_the_terms_the_rare_ones_counting_
     assert both == pytest.approx(1.0)
     assert nothing == 0.0
     assert 0.0 < pump == red < leak < 1.0
+
+
+def test_relevance_by_meaning_finds_what_is_said_in_other_words() -> None:
+    embedder = VectorsByWord({"car": 0.9, "garden": 0.1, "soup": 0.2, "road": 0.5})
+    sentences = ["The car is fast.", "The garden is green.", "Soup is hot.", "A road is long."]
+    vector = embedder.embed_query("automobile")
+    by_terms = lexical_relevance("Which automobile?")(sentences)
+    assert by_terms == [0.0, 0.0, 0.0, 0.0]
+    car, garden, soup, road = full_relevance("Which automobile?", vector, embedder)(sentences)
+    assert (car, garden, soup) == (pytest.approx(1.0), 0.0, 0.0)
+    assert 0.0 < road < car
+
+
+def test_relevance_adds_terms_and_meaning() -> None:
+    embedder = VectorsByWord({"car": 0.9, "garden": 0.1, "soup": 0.2})
+    sentences = ["The car is fast.", "The garden is green.", "Soup is hot."]
+    relevance = full_relevance("Which garden?", embedder.embed_query("garden"), embedder)
+    assert relevance(sentences) == [pytest.approx(1.0), pytest.approx(1.0), 0.0]
+
+
+def test_only_so_many_sentences_are_embedded_for_relevance_the_first_ones_and_once() -> None:
+    embedder = CountingEmbedder()
+    sentences = [f"Sentence number {number}." for number in range(WEIGHED_SENTENCES + 20)]
+    relevance = full_relevance("Which number?", embedder.embed_query("Which number?"), embedder)
+    first = relevance(sentences)
+    assert relevance(sentences) == first
+    assert [len(batch) for batch in embedder.batches] == [WEIGHED_SENTENCES]
+    assert embedder.batches[0] == sentences[:WEIGHED_SENTENCES]
+    assert relevance([]) == []
+
+
+def test_relevance_without_a_vector_is_that_of_the_terms() -> None:
+    sentences = ["The pumps leak.", "A pump."]
+    embedder = CountingEmbedder()
+    relevance = full_relevance("Which pump is leaking?", None, embedder)
+    assert relevance(sentences) == lexical_relevance("Which pump is leaking?")(sentences)
+    assert embedder.batches == []
 
 
 def test_among_close_statements_a_difference_in_meaning_counts_more_than_among_distant_ones() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from packing_world import TextWorld, WordCounter
 
@@ -69,6 +71,20 @@ def test_windows_with_text_between_stay_apart_and_pay_a_header_each(world: TextW
     assert len(packing.passages) == 2
     assert decision(packing, 2).marginal_tokens == HEADER + 4
     assert decision(packing, 2).reason == "begins [2]"
+
+
+def test_sentences_are_weighed_hit_by_hit_the_best_first(world: TextWorld) -> None:
+    asked: list[str] = []
+
+    def relevance(sentences: Sequence[str]) -> list[float]:
+        asked.extend(sentences)
+        return [0.0] * len(sentences)
+
+    hits = [world.hit_on(2, "It is about stones.", 1.0, 1), world.hit_on(1, PROSE[:54], 0.9, 2)]
+    packed(world, hits, 100, relevance=relevance)
+    assert [sentence.strip() for sentence in asked] == [
+        "It is about stones.", "Ann fed the cat on Monday.", "Ben fed the dog on Tuesday.",
+    ]  # fmt: skip
 
 
 def test_a_window_that_joins_two_passages_gives_a_header_back(world: TextWorld) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from packing_world import TextWorld, WordCounter
 
 from ragstack.answering.citations import cite
+from ragstack.answering.evidence import lexical_relevance
 from ragstack.context.frames import PrintedFrame
 from ragstack.context.ledger import open_ledger
 from ragstack.context.readers import extractive_reader
@@ -99,6 +100,7 @@ def make_task(
         where=where or Filter(),
         reader=reader,
         retrieve=lambda: hits,
+        relevance=lexical_relevance(frame.question),
     )
     return task, reader
 
