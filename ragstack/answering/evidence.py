@@ -55,8 +55,13 @@ Evidence in 300 / 500 / 1,000 / 2,000 tokens, weighed by terms alone and then by
 / 85.4 / 94.0 / 96.9 and 76.7 / 85.8 / 94.2 / 97.1 %, on every second question of squad 89.9 / 94.0 / 96.5 /
 97.5 and 91.6 / 95.0 / 97.1 / 97.8 %; on the tuning halves alone 73.5 / 84.3 / 95.1 / 98.6 and 74.8 / 85.1 /
 95.5 / 98.7, 89.9 / 92.7 / 95.5 / 96.6 and 90.7 / 93.5 / 96.3 / 97.2. 192 sentences are as good, 48 lose half
-a point on squad. Meaning that counts 0.6 or 1.5 times as much as the terms is no better on both.
+a point on squad. Meaning that counts 0.6 or 1.5 times as much as the terms is no better on both. On two cores
+it takes 0.2 s.
 """
+
+SCARCE_TOKENS = 3_000
+"""A prompt with more room for passages misses hardly any evidence: 4,000 tokens hold 98.5 % of chroma's and
+98.6 % of squad's by terms alone, and 98.5 and 98.7 by meaning, too, which is then not worth its time."""
 
 AROUND = 2
 """Statements before and after one that count as its surroundings."""
@@ -185,16 +190,17 @@ def lexical_relevance(question: str) -> Callable[[Sequence[str]], list[float]]:
 
 
 def full_relevance(
-    question: str, vector: FloatArray | None, embedder: Embedder
+    question: str, vector: FloatArray | None, embedder: Embedder, *, budget: int
 ) -> Callable[[Sequence[str]], list[float]]:
     """Weighs sentences for a packer by the terms of the question and by meaning, each from 0 to 1.
 
-    `vector` is `embedder.embed_query(question)`; without it there are only the terms. Of the sentences, which
-    come most promising first, `WEIGHED_SENTENCES` are embedded, once for all calls. Their meaning is 1 for
-    the closest and 0 for one in the middle or further away, as for those that are not embedded.
+    `vector` is `embedder.embed_query(question)`; without it, or with a `budget` of more than `SCARCE_TOKENS`
+    for passages, there are only the terms. Of the sentences, which come most promising first,
+    `WEIGHED_SENTENCES` are embedded, once for all calls. Their meaning is 1 for the closest and 0 for one in
+    the middle or further away, as for those that are not embedded.
     """
     lexical = lexical_relevance(question)
-    if vector is None:
+    if vector is None or budget > SCARCE_TOKENS:
         return lexical
     known: dict[str, float] = {}
 

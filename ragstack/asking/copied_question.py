@@ -83,24 +83,25 @@ class CopiedQuestion:
     def _prepared(self, frame: PromptFrame) -> PreparedPrompt:
         reserve = self.limits.reserve
         limits = self.plan.limits(self.reader.reserve if reserve is None else reserve) if self.plan else ()
+        ledger = open_ledger(self.reader, frame, limits=limits, reserve=reserve, budget=self.limits.budget)
         task = ReadingTask(
             question=self.standalone,
-            ledger=open_ledger(self.reader, frame, limits=limits, reserve=reserve, budget=self.limits.budget),
+            ledger=ledger,
             frame=frame,
             counter=self.reader.counter,
             source=self.source,
             where=self.where,
             reader=self._copying(),
             retrieve=self.retrieve,
-            relevance=self._relevance(),
+            relevance=self._relevance(ledger.passage_budget),
         )
         return self.strategy(task)
 
-    def _relevance(self) -> Relevance:
+    def _relevance(self, budget: int) -> Relevance:
         """By meaning, too, where a model would read; what is copied is weighed sentence by sentence later."""
         if self.plan is None:
             return lexical_relevance(self.standalone)
-        return full_relevance(self.standalone, self.vector, self.embedder)
+        return full_relevance(self.standalone, self.vector, self.embedder, budget=budget)
 
     def _answered(self, prompt: PreparedPrompt, *, text: str, found: bool) -> Answer:
         long = self._length_warning(prompt)

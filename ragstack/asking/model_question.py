@@ -87,7 +87,7 @@ class ModelQuestion:
     def _fitted(self) -> tuple[LanguageModelFrame, PreparedPrompt, int | None]:
         """Frame, prompt and its templated tokens, which are within the limit where they can be counted."""
         ledger, frame = self._opened()
-        relevance = full_relevance(self.standalone, self.vector, self.embedder)
+        relevance = full_relevance(self.standalone, self.vector, self.embedder, budget=ledger.passage_budget)
         while True:
             prompt = self.strategy(self._task(ledger, frame, relevance))
             templated = self._templated(frame, prompt)

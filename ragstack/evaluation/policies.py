@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ragstack.answering.evidence import full_relevance
+from ragstack.answering.evidence import SCARCE_TOKENS, full_relevance, lexical_relevance
 from ragstack.context.frames import PrintedFrame
 from ragstack.context.packing import pack
 from ragstack.context.trimming import Relevance
@@ -39,6 +39,9 @@ from ragstack.retrieval.reranking import reranked
 from ragstack.retrieval.search import retrieve
 from ragstack.store.protocols import ReadSession
 from ragstack.system import CANDIDATES
+
+CHARACTERS_PER_TOKEN = 4
+"""Of English text; it decides only which budgets of characters are scarce."""
 
 TOKEN_BUDGETS = (500, 1_000, 2_000, 4_000, 8_000)
 
@@ -196,7 +199,7 @@ class _Shelf:
     hits: Sequence[Hit]
     packing: Packing
     top_k: int
-    relevance: Relevance
+    by_meaning: Relevance
 
     @classmethod
     def of(
@@ -211,10 +214,11 @@ class _Shelf:
         """The hits, for the packer with what stands near them."""
         if policy.packing is Packing.PACKED:
             hits = with_neighbours(session, hits[:CANDIDATES])
+        is_embedded = policy.ranking is not Ranking.LEXICAL and policy.packing is Packing.PACKED
         embedder = corpus.system.embedder
-        vector = None if policy.ranking is Ranking.LEXICAL else question_vector(embedder, question)
-        relevance = full_relevance(question, vector, embedder)
-        return cls(corpus, session, question, hits, policy.packing, top_k, relevance)
+        vector = question_vector(embedder, question) if is_embedded else None
+        by_meaning = full_relevance(question, vector, embedder, budget=SCARCE_TOKENS)
+        return cls(corpus, session, question, hits, policy.packing, top_k, by_meaning)
 
     def prompt(self, budget: int) -> Prompt:
         """The prompt of so many tokens of the embedder, headers included."""
@@ -230,7 +234,7 @@ class _Shelf:
             source=self.session,
             frame=PrintedFrame(self.question),
             counter=self.corpus.system.embedder.tokenizer,
-            relevance=self.relevance,
+            relevance=self._relevance(budget),
         )
         return Prompt(
             tuple(self._spans(packed.passages)), tuple(each.text for each in packed.passages), packed.tokens
@@ -251,9 +255,13 @@ class _Shelf:
             frame=BareFrame(),
             counter=CharacterCounter(),
             minimum_relevance=0,
-            relevance=self.relevance,
+            relevance=self._relevance(characters // CHARACTERS_PER_TOKEN),
         )
         return self._spans(packed.passages)
+
+    def _relevance(self, budget: int) -> Relevance:
+        """How sentences are weighed under a budget of tokens; embedded once for all that are scarce."""
+        return self.by_meaning if budget <= SCARCE_TOKENS else lexical_relevance(self.question)
 
     def _spans(self, passages: Sequence[Passage]) -> list[Span]:
         return [self.corpus.span_in(each.path, each.start, each.end) for each in passages]

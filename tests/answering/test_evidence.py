@@ -9,6 +9,7 @@ from packing_world import passage
 
 from ragstack.answering.evidence import (
     EMBEDDED_STATEMENTS,
+    SCARCE_TOKENS,
     WEIGHED_SENTENCES,
     Evidence,
     Weighed,
@@ -181,7 +182,7 @@ def test_relevance_by_meaning_finds_what_is_said_in_other_words() -> None:
     vector = embedder.embed_query("automobile")
     by_terms = lexical_relevance("Which automobile?")(sentences)
     assert by_terms == [0.0, 0.0, 0.0, 0.0]
-    car, garden, soup, road = full_relevance("Which automobile?", vector, embedder)(sentences)
+    car, garden, soup, road = full_relevance("Which automobile?", vector, embedder, budget=500)(sentences)
     assert (car, garden, soup) == (pytest.approx(1.0), 0.0, 0.0)
     assert 0.0 < road < car
 
@@ -189,14 +190,14 @@ def test_relevance_by_meaning_finds_what_is_said_in_other_words() -> None:
 def test_relevance_adds_terms_and_meaning() -> None:
     embedder = VectorsByWord({"car": 0.9, "garden": 0.1, "soup": 0.2})
     sentences = ["The car is fast.", "The garden is green.", "Soup is hot."]
-    relevance = full_relevance("Which garden?", embedder.embed_query("garden"), embedder)
+    relevance = full_relevance("Which garden?", embedder.embed_query("garden"), embedder, budget=500)
     assert relevance(sentences) == [pytest.approx(1.0), pytest.approx(1.0), 0.0]
 
 
 def test_only_so_many_sentences_are_embedded_for_relevance_the_first_ones_and_once() -> None:
     embedder = CountingEmbedder()
     sentences = [f"Sentence number {number}." for number in range(WEIGHED_SENTENCES + 20)]
-    relevance = full_relevance("Which number?", embedder.embed_query("Which number?"), embedder)
+    relevance = full_relevance("Which number?", embedder.embed_query("Which number?"), embedder, budget=500)
     first = relevance(sentences)
     assert relevance(sentences) == first
     assert [len(batch) for batch in embedder.batches] == [WEIGHED_SENTENCES]
@@ -204,12 +205,16 @@ def test_only_so_many_sentences_are_embedded_for_relevance_the_first_ones_and_on
     assert relevance([]) == []
 
 
-def test_relevance_without_a_vector_is_that_of_the_terms() -> None:
-    sentences = ["The pumps leak.", "A pump."]
+def test_relevance_is_that_of_the_terms_without_a_vector_or_where_tokens_are_not_scarce() -> None:
+    sentences, question = ["The pumps leak.", "A pump."], "Which pump is leaking?"
     embedder = CountingEmbedder()
-    relevance = full_relevance("Which pump is leaking?", None, embedder)
-    assert relevance(sentences) == lexical_relevance("Which pump is leaking?")(sentences)
+    by_terms = lexical_relevance(question)(sentences)
+    assert full_relevance(question, None, embedder, budget=500)(sentences) == by_terms
+    vector = embedder.embed_query(question)
+    assert full_relevance(question, vector, embedder, budget=SCARCE_TOKENS + 1)(sentences) == by_terms
     assert embedder.batches == []
+    full_relevance(question, vector, embedder, budget=SCARCE_TOKENS)(sentences)
+    assert embedder.batches == [sentences]
 
 
 def test_among_close_statements_a_difference_in_meaning_counts_more_than_among_distant_ones() -> None:
