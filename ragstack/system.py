@@ -586,7 +586,7 @@ class RAGSystem:
         *,
         beside: bool,
     ) -> list[Hit]:
-        """What a prompt is packed of: `top_k` hits, or the usual ones and what stands `beside` the best.
+        """What a prompt is packed of: `top_k` hits, or the usual ones and (`beside`) what is near the best.
 
         A language model reads on from the best hits; an answer that is copied needs a sentence of one.
         """
@@ -619,7 +619,7 @@ class RAGSystem:
     ) -> Answer:
         """Answer `question` from the stored documents, with citations and the ledger of its prompt.
 
-        `top_k` chunks are considered (default 50; for a language model also those beside the best three), and
+        `top_k` chunks are considered (default 50; for a language model also those near the best three), and
         the budgeter packs of them what is worth its tokens:
         `window` is what the reader takes (tokens, default 4,096), `reserve` of it is kept for the answer,
         `budget` caps the passages directly. `strategy` is how the budget is filled: `rag` from what a search

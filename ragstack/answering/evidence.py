@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ragstack.answering.questions import asked_kind, holds
 from ragstack.answering.statements import Statement
-from ragstack.answering.terms import pairs, question_terms, terms
+from ragstack.answering.terms import question_pairs, question_terms, terms
 from ragstack.records import Embedder
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ it takes 0.2 s.
 
 SCARCE_TOKENS = 3_000
 """A prompt with more room for passages misses hardly any evidence: 4,000 tokens hold 98.5 % of chroma's and
-98.6 % of squad's by terms alone, and 98.5 and 98.7 by meaning, too, which is then not worth its time."""
+98.6 % of squad's by terms alone, 98.5 and 98.7 by meaning, too, so that embedding is not worth its time."""
 
 AROUND = 2
 """Statements before and after one that count as its surroundings."""
@@ -73,10 +73,10 @@ class Evidence:
 
     `meaning` is the cosine of the question and the statement with its topic, `meaning_in_passage` the
     highest in its passage. The three `words` are shares of the question's terms, weighted by rarity: in the
-    statement and its topic, with the statement before, and with those around. `phrases` is the share of the
-    question's pairs of neighbouring terms. `passage` is the passage's score as a share of the best.
-    `right_kind` is whether it holds a number, date or name when the question asks for one, `refers_back`
-    whether it says something of what a statement before it names (`This does not mean ...`).
+    statement, its topic and its header row, with the statement before, and with those around. `phrases` is
+    the share of the question's pairs of neighbouring terms. `passage` is the passage's score as a share of
+    the best. `right_kind` is whether it holds a number, date or name when the question asks for one,
+    `refers_back` whether it says something of what a statement before it names (`This does not mean ...`).
     """
 
     words: float
@@ -192,10 +192,10 @@ def lexical_relevance(question: str) -> Callable[[Sequence[str]], list[float]]:
 def full_relevance(
     question: str, vector: FloatArray | None, embedder: Embedder, *, budget: int
 ) -> Callable[[Sequence[str]], list[float]]:
-    """Weighs sentences for a packer by the terms of the question and by meaning, each from 0 to 1.
+    """Weighs sentences for a packer by the terms of the question and by meaning: the sum of two, each 0 to 1.
 
     `vector` is `embedder.embed_query(question)`; without it, or with a `budget` of more than `SCARCE_TOKENS`
-    for passages, there are only the terms. Of the sentences, which come most promising first,
+    for passages, there are only the terms. Of the sentences, which come hit by hit, the first
     `WEIGHED_SENTENCES` are embedded, once for all calls. Their meaning is 1 for the closest and 0 for one in
     the middle or further away, as for those that are not embedded.
     """
@@ -245,7 +245,7 @@ def _rarities(wanted: Iterable[str], held: Sequence[frozenset[str]]) -> dict[str
 def _lexical_evidence(question: str, candidates: Sequence[Statement]) -> list[Evidence]:
     """The evidence of each candidate but for its meaning."""
     shares = rarities(question_terms(question), candidates)
-    phrases = pairs(terms(question))
+    phrases = question_pairs(question)
     kind = asked_kind(question)
     best = max((each.passage.score for each in candidates), default=0.0)
     evidence = []

@@ -19,7 +19,9 @@ _WORD = re.compile(r"\w+(?:[.,]\d+)*")
 
 # "What does E1042 mean?" asks about E1042, and "This does not mean ..." is no answer to it.
 _ASKS_FOR_MEANING = re.compile(
-    r"(\bwhat\s+(?:do|does|did)\b.+?)\b(?:mean|stand\s+for|refer\s+to)\W*$", re.IGNORECASE | re.DOTALL
+    r"(\bwhat\s+(?:do|does|did)\s(?:\s*[^\s,;:.?!]+){1,4}?)"
+    r"(?<!\bthe)(?<!\ba)(?<!\bor)(?<!\band)\s+(?:mean|stand\s+for)\s*\??\s*$",
+    re.IGNORECASE,
 )
 
 
@@ -46,8 +48,16 @@ def terms(text: str) -> list[str]:
 
 def question_terms(question: str) -> list[str]:
     """The distinct terms of what a question asks about; of one made of stop words only, all its words."""
-    asked = _ASKS_FOR_MEANING.sub(r"\1", question)
-    return list(dict.fromkeys(terms(asked) or words(question)))
+    return list(dict.fromkeys(terms(_asked(question)) or words(question)))
+
+
+def question_pairs(question: str) -> frozenset[tuple[str, str]]:
+    """The pairs of neighbouring terms of what a question asks about."""
+    return pairs(terms(_asked(question)))
+
+
+def _asked(question: str) -> str:
+    return _ASKS_FOR_MEANING.sub(r"\1", question)
 
 
 def pairs(in_order: Sequence[str]) -> frozenset[tuple[str, str]]:

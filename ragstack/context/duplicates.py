@@ -2,15 +2,15 @@
 
 Two kinds: hits whose whole texts are the same (the same paragraph in two files), and hits of two documents
 that are much the same (versions of one), of which the sentences they share are the same. A sentence that
-differs in a word is another sentence: the word may be the one that was asked for. Within one document a
-sentence that comes again stands in another connection, as a row does in two tables, and is no copy.
+differs in a word is another sentence: the word may be the one that was asked for. A sentence that comes again
+within one document stands in another connection each time, as a row does in two tables, and is no copy.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ragstack.context.layout import Layout
@@ -18,7 +18,8 @@ from ragstack.records import Hit
 
 MUCH_THE_SAME = 0.5
 """A window is a version of what another document says if at least this share of its tokens stands there too.
-A sentence that two texts happen to share, about different things, is not taken for a copy."""
+A sentence that two texts happen to share, about different things, is not taken for a copy. Two data sheets
+are, where they say the same; the header of the passage names both."""
 
 # What formats differ in and meaning does not: emphasis and quotation marks round words, then also the marks
 # at the end of a sentence, and what stands alone for a heading or between the cells of a table.
@@ -82,42 +83,45 @@ def normalised(text: str) -> str:
 
 
 def copied_segments(layout: Layout, tokens: Mapping[int, int]) -> dict[int, int]:
-    """For every segment that another document's much the same windows hold too: the one that stands for both.
+    """For every segment that a version of its text in another document repeats: the one that stands for both.
 
     That is the segment met first when the windows are read best first; it stands for itself. Segments whose
-    text is in no other document are not among them.
+    text is in no version are not among them, and of one document no two have the same text.
     """
-    alike = _segments_of_one_text(layout)
+    places = _places_of_texts(layout)
     copied: dict[int, set[int]] = defaultdict(set)
-    for window in layout.windows if alike else ():
-        for elsewhere in _versions(window, layout, tokens, alike):
-            for number, others in elsewhere.items():
-                copied[alike[number][0]].update((number, *others))
+    for window in layout.windows if places else ():
+        held = {number: places[number] for number in window if number in places}
+        for document in _versions(window, held, layout, tokens):
+            for number, place in held.items():
+                if document in place:
+                    copied[min(place.values())].update((number, place[document]))
     read = dict.fromkeys(number for window in layout.windows for number in window)
-    places = {number: place for place, number in enumerate(read)}
-    groups = ((min(numbers, key=places.__getitem__), numbers) for numbers in copied.values())
+    order = {number: rank for rank, number in enumerate(read)}
+    groups = ((min(numbers, key=order.__getitem__), numbers) for numbers in copied.values())
     return {number: standing for standing, numbers in groups for number in numbers}
 
 
-def _segments_of_one_text(layout: Layout) -> dict[int, list[int]]:
-    """For every segment whose text is there more than once: all segments that hold it."""
+def _places_of_texts(layout: Layout) -> dict[int, dict[int, int]]:
+    """For every segment whose text several documents hold, each once: the segments that do, by document."""
     groups: dict[str, list[int]] = defaultdict(list)
     for number, segment in layout.segments.items():
         groups[normalised(segment.text)].append(number)
-    return {number: group for text, group in groups.items() if text and len(group) > 1 for number in group}
+    found: dict[int, dict[int, int]] = {}
+    for text, numbers in groups.items():
+        place = {layout.segments[number].document_id: number for number in numbers}
+        if text and 1 < len(place) == len(numbers):
+            found.update(dict.fromkeys(numbers, place))
+    return found
 
 
 def _versions(
-    window: range, layout: Layout, tokens: Mapping[int, int], alike: Mapping[int, list[int]]
-) -> Iterator[dict[int, list[int]]]:
-    """Of every other document that says much the same as the window: its segments for those of the window."""
-    elsewhere: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    window: range, held: Mapping[int, Mapping[int, int]], layout: Layout, tokens: Mapping[int, int]
+) -> list[int]:
+    """The other documents that hold enough of the window; `held` says which hold each of its segments."""
     shared: Counter[int] = Counter()
-    for number in window:
-        own = layout.segments[number].document_id
-        others = [other for other in alike.get(number, ()) if layout.segments[other].document_id != own]
-        for other in others:
-            elsewhere[layout.segments[other].document_id][number].append(other)
-        shared.update({layout.segments[other].document_id: tokens[number] for other in others})
+    for number, place in held.items():
+        shared.update(dict.fromkeys(place, tokens[number]))
+    own = {layout.segments[number].document_id for number in window}
     enough = MUCH_THE_SAME * sum(tokens[number] for number in window)
-    return (elsewhere[document] for document, count in shared.items() if count >= enough)
+    return [document for document, count in shared.items() if count >= enough and document not in own]

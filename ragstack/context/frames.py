@@ -14,7 +14,7 @@ from typing import Protocol
 from ragstack.records import Passage
 
 MAXIMUM_HEADER_CHARACTERS = 160
-"""A header names a place; a longer path or heading would cost more tokens than it explains."""
+"""A header names a place, and the places of copies; longer ones would cost more tokens than they explain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,21 @@ def frame_passage(frame: PromptFrame, number: int, passage: Passage) -> str:
 
 
 def passage_header(number: int, passage: Passage) -> str:
-    """`[2] notes/porter.md, lines 10-24, Setup > Network`, always one line of bounded length."""
+    """`[2] notes/porter.md, lines 10-24, Setup > Network`, always one line of bounded length.
+
+    Where else the text stands comes after it: a reader would miss it there, since it is given only once.
+    """
     place = [_one_line(passage.path), str(passage.location), _one_line(" > ".join(passage.headings))]
-    header = ", ".join(part for part in place if part)
-    if len(header) > MAXIMUM_HEADER_CHARACTERS:
-        header = header[: MAXIMUM_HEADER_CHARACTERS - 3] + "..."
+    header = _bounded(", ".join(part for part in place if part))
+    if passage.also_in:
+        header += f"; also in {_bounded(', '.join(map(_one_line, passage.also_in)))}"
     return f"[{number}] {header}"
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= MAXIMUM_HEADER_CHARACTERS:
+        return text
+    return text[: MAXIMUM_HEADER_CHARACTERS - 3] + "..."
 
 
 def _one_line(text: str) -> str:

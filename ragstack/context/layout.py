@@ -87,7 +87,7 @@ def _stretches(hits: Sequence[Hit], source: TextSource) -> Iterator[_Stretch]:
     for index in sorted(range(len(hits)), key=lambda index: _position(hits[index])):
         chunk = hits[index].chunk
         if stretch is not None and chunk.document_id == stretch.document_id:
-            gap = _blank_gap(source, chunk.document_id, stretch.end, chunk.start)
+            gap = blank_gap(source, chunk.document_id, stretch.end, chunk.start)
             if gap is not None:
                 stretch.text += gap
                 stretch.text += chunk.text[stretch.end - chunk.start :]
@@ -104,7 +104,7 @@ def _position(hit: Hit) -> tuple[int, int, int]:
     return hit.chunk.document_id, hit.chunk.start, hit.chunk.end
 
 
-def _blank_gap(source: TextSource, document_id: int, start: int, end: int) -> str | None:
+def blank_gap(source: TextSource, document_id: int, start: int, end: int) -> str | None:
     """The blanks between two windows; empty when they touch or overlap, None when other text lies between."""
     if end <= start:
         return ""

@@ -60,7 +60,8 @@ def pack(
     `hits` come best first. `frame.render(passages)` never has more than `budget` tokens beyond
     `frame.render([])`. `minimum_relevance` sets the price: what a window of usual length must be worth, as a
     share of the best hit; 0 fills the budget. `relevance` weighs the sentences of windows, which may then be
-    cut down to the best of them; without it one is cut only to fit, and its beginning is kept. As long as
+    cut down to the best of them; without it one is cut only to fit, and its beginning is kept, or, if it is a
+    version of what another document says, to what only it says. As long as
     one sentence of a hit fits, one is packed.
     """
     if not hits:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ragstack.context.duplicates import MUCH_THE_SAME, Distinct
-from ragstack.context.layout import MAXIMUM_BLANKS, Layout
+from ragstack.context.duplicates import Distinct
+from ragstack.context.layout import Layout, blank_gap
 from ragstack.records import Passage, TextSource
 
 LONG_PROMPT_TOKENS = 4_096
@@ -91,18 +91,21 @@ def _repeats(members: Sequence[Distinct], document_id: int, start: int, end: int
 
 
 def _versions(run: range, layout: Layout, copies: Mapping[int, int]) -> Iterator[_Copy]:
-    """The places that share at least half of the passage's characters, from the first shared to the last."""
+    """The places that repeat half of the passage or a whole hit, with what stands between the repetitions."""
     standing = {copies[number] for number in run if number in copies}
     if not standing:
         return
     length = sum(len(layout.segments[number].text) for number in run)
     shared = {number for number, stands in copies.items() if stands in standing and number not in run}
+    whole_hits = [window for window in layout.windows if window and shared.issuperset(window)]
     for stretch in layout.runs(layout.segments.keys()):
         numbers = sorted(shared.intersection(stretch))
-        if sum(len(layout.segments[number].text) for number in numbers) >= MUCH_THE_SAME * length:
+        repeated = sum(len(layout.segments[number].text) for number in numbers)
+        if 2 * repeated >= length or any(window.start in stretch for window in whole_hits):
             place = range(numbers[0], numbers[-1] + 1)
             first = layout.segments[numbers[0]]
-            exact = shared.issuperset(place) and all(number in copies for number in run)
+            said = [copies.get(number) for number in place]
+            exact = None not in said and said == [copies.get(number) for number in run]
             yield _Copy(first.document_id, first.path, *layout.span(place), exact)
 
 
@@ -110,7 +113,7 @@ def _also_in(found: Sequence[_Copy], source: TextSource) -> tuple[str, ...]:
     """The places in the order in which they were found, those that overlap or touch as one."""
     places: list[_Copy] = []
     for copy in found:
-        near = [each for each in places if _touch(each, copy)]
+        near = [each for each in places if _touch(each, copy, source)]
         joined = replace(
             copy,
             start=min(each.start for each in (copy, *near)),
@@ -121,9 +124,12 @@ def _also_in(found: Sequence[_Copy], source: TextSource) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_named(place, source) for place in places))
 
 
-def _touch(one: _Copy, other: _Copy) -> bool:
-    apart = max(one.start, other.start) - min(one.end, other.end)
-    return one.document_id == other.document_id and apart <= MAXIMUM_BLANKS
+def _touch(one: _Copy, other: _Copy, source: TextSource) -> bool:
+    """Whether two places overlap or have only blanks between them."""
+    if one.document_id != other.document_id:
+        return False
+    end, start = min(one.end, other.end), max(one.start, other.start)
+    return blank_gap(source, one.document_id, end, start) is not None
 
 
 def _named(copy: _Copy, source: TextSource) -> str:

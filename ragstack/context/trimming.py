@@ -13,7 +13,7 @@ from ragstack.context.selection import Addition, Selection
 Relevance = Callable[[Sequence[str]], Sequence[float]]
 """Says of sentences how much of what the question speaks of each holds, 0 for nothing.
 
-The sentences come hit by hit, those of the best hit first."""
+The sentences come hit by hit, in the order of the hits."""
 
 
 def trim_into(

@@ -202,7 +202,7 @@ class Snapshot:
     def section_chunk_ids(self, chunk: StoredChunk, limit: int) -> list[int]:
         """The chunk's section: the `limit` chunks nearest to it under its headings, itself among them.
 
-        Also the first one of the section and of those around it; in order. None where there are no headings.
+        Also the first one of the section and of those around it; in order. Empty where there are no headings.
         """
         if not chunk.headings:
             return []

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragstack.answering.questions import Kind, asked_kind, holds
-from ragstack.answering.terms import question_terms, stem, terms, words
+from ragstack.answering.terms import question_pairs, question_terms, stem, terms, words
 
 
 def test_endings_and_capitals_do_not_tell_words_apart() -> None:
@@ -81,3 +81,26 @@ def test_a_sentence_holds_what_is_asked_for_unless_the_question_said_it(
     kind: Kind, text: str, question: str, expected: bool
 ) -> None:
     assert holds(kind, text, question) is expected
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("What does error E1042 mean?", ["error", "e1042"]),
+        ("what does RH stand for", ["rh"]),
+        ("What does the amber light mean ?", ["amber", "light"]),
+        ("What does the report say about the mean?", ["report", "say", "mean"]),
+        ("What does Table 2 give, the median or the mean?", ["tabl", "2", "give", "median", "mean"]),
+        ("What is the mean?", ["mean"]),
+    ],
+)
+def test_the_verb_that_asks_for_a_meaning_is_not_what_is_asked_about(question, found):
+    assert question_terms(question) == found
+
+
+def test_pairs_of_a_question_are_those_of_what_it_asks_about():
+    assert question_pairs("What does error E1042 mean?") == {("error", "e1042")}
+
+
+def test_a_pasted_text_is_read_at_once():
+    assert question_terms("what does x " * 50_000) == ["x"]  # in quadratic time nobody would wait for it

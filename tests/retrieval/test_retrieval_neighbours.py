@@ -77,7 +77,7 @@ def test_the_section_and_the_beginnings_of_those_around_it_are_near(tmp_path):
     assert any(text.startswith("## Numbered") for text in texts)
     assert not any("Others" in hit.chunk.headings for hit in near)
     in_section = [hit for hit in near if hit.chunk.headings == best.chunk.headings]
-    assert 2 * len(LENT) < len(in_section) <= LARGEST_SECTION + 2
+    assert 2 * len(LENT) < len(in_section) <= LARGEST_SECTION
 
 
 def test_nothing_is_beside_nothing(system):
