@@ -31,9 +31,9 @@ LENT_TO_SECTION = 0.5
 
 By `context.planning.RELEVANCE_EXPONENT` that is too little to pay for text of which nothing is known, and
 enough for sentences with terms of the question. On the 40 answerable questions of `data/`, the only ones with
-headings, evidence in 300 / 500 / 1,000 / 2,000 tokens was 71.1 / 90.6 / 96.3 / 96.3 % with sections and 73.6 /
-91.9 / 96.3 / 96.3 without in one run; the next, of 300 to 1,000, had 73.6 / 90.6 / 96.3 with and 71.1 / 90.6 /
-96.3 without. That is one question, and no difference: the random digits of a prompt's fences cost as much.
+headings, evidence in 300 / 500 / 1,000 tokens was 71.1 / 90.6 / 96.3 % with sections and 73.6 / 91.9 / 96.3
+without in one run, 73.6 / 90.6 / 96.3 and 71.1 / 90.6 / 96.3 in the next. That is one question, and no
+difference: the random digits of a prompt's fences cost as much.
 """
 
 LARGEST_SECTION = 16
